@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Make the picture; with DEVSET=folder also the table, with SPEED=1 and LONG=1 the figures of speed and memory. See README.md.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+sgaudio enhance noisy.wav -o "$work/enhanced.wav" --plot before_after.png --overwrite
+python levels.py noisy.wav "$work/enhanced.wav"
+
+if [[ -n ${DEVSET:-} ]]; then
+    python benchmark.py "$DEVSET" -o results.md
+fi
+
+if [[ -n ${SPEED:-} ]]; then
+    python long_recording.py "$work/short.wav" --minutes 2 --rate 16000 --channels 1
+    for steps in 1 2 4; do
+        sgaudio enhance "$work/short.wav" -o "$work/short_$steps.wav" --steps $steps
+    done
+fi
+
+if [[ -n ${LONG:-} ]]; then
+    python long_recording.py "$work/long.wav"
+    /usr/bin/time -v sgaudio enhance "$work/long.wav" -o "$work/long_enhanced.wav" 2>&1 | grep -E 'enhance:|Maximum resident'
+fi

@@ -1,0 +1,1 @@
+"""Sound as samples and as spectrograms: files, resampling, windows, level. Knows no model."""

@@ -1,0 +1,48 @@
+"""The Schrödinger bridge with exploding variance: it begins in the clean sound and ends exactly in the noisy one.
+
+Jukić, Korostik, Balam, Ginsburg 2024, "Schrödinger bridge for generative speech enhancement", 2407.16074: Table 1 and
+eqs. 9 and 11, in which the path is written with the variances of the diffusion before and after a time.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+from sgaudio.processes.base import Node, Process
+from sgaudio.registry import Range, check
+
+
+@dataclass(frozen=True)
+class BridgeVE(Process):
+    """The bridge SB-VE (Jukić et al. 2024, 2407.16074). The state at time 1 is the noisy sound itself: alpha = sigma = 0.
+
+    Args:
+        k: how much faster the noise comes in at time 1 than at time 0.
+        c: rate of the noise's variance at time 0, in squared units of the state per unit of time.
+
+    Raises:
+        ConfigError: on a parameter out of its range.
+    """
+
+    k: Annotated[float, Range(1.001, 1e3)] = 2.6
+    c: Annotated[float, Range(1e-9, 1e6)] = 0.4
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    @property
+    def _growth(self) -> float:
+        return 2 * math.log(self.k)
+
+    def at(self, time: float) -> Node:
+        # With var(t) = c (k^2t - 1) / (2 log k): alpha = 1 - var(t)/var(1), kappa = var(t)/var(1), sigma^2 = var(1) alpha kappa.
+        # Each is written from the end where it vanishes.
+        alpha = math.expm1(-self._growth * (1 - time)) / math.expm1(-self._growth)
+        kappa = math.expm1(self._growth * time) / math.expm1(self._growth)
+        variance = self.c * math.expm1(self._growth) / self._growth
+        return Node(time, alpha, kappa, math.sqrt(variance * alpha * kappa))
+
+    def sde(self, time: float) -> tuple[float, float, float]:
+        """As the base class says; at time 1 the bridge pulls with infinite force."""
+        pull = self._growth / math.expm1(self._growth * (1 - time)) if time < 1 else math.inf
+        return -pull, pull, math.sqrt(self.c) * self.k**time
