@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Make the picture; with DEVSET=folder also the table, with SPEED=1 and LONG=1 the figures of speed and memory. See README.md.
+# Make the picture; with SPEED=1 and LONG=1 also the figures of speed and memory. See README.md.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -8,10 +8,6 @@ trap 'rm -rf "$work"' EXIT
 
 sgaudio enhance noisy.wav -o "$work/enhanced.wav" --plot before_after.png --overwrite
 python levels.py noisy.wav "$work/enhanced.wav"
-
-if [[ -n ${DEVSET:-} ]]; then
-    python benchmark.py "$DEVSET" -o results.md
-fi
 
 if [[ -n ${SPEED:-} ]]; then
     python long_recording.py "$work/short.wav" --minutes 2 --rate 16000 --channels 1

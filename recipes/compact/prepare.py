@@ -7,6 +7,7 @@ from pathlib import Path
 
 import soundfile
 
+from sgaudio.audio.mixtures import read_mixtures
 from sgaudio.errors import ConfigError
 from sgaudio.training.data import read_table
 
@@ -49,14 +50,14 @@ def check_packs(root: Path, table: str) -> Iterator[str]:
 def check_mixtures(root: Path) -> Iterator[str]:
     """Every file of the validation set is there."""
     try:
-        rows = read_table(root / MIXTURES, ("speech", "noise", "snr_db", "noise_offset_samples"))
+        mixtures = read_mixtures(root / MIXTURES)
     except ConfigError as error:
         yield str(error)
         return
-    names = sorted({row[kind] for row in rows for kind in ("speech", "noise")})
-    for name in names:
-        yield from check_file((root / MIXTURES).parent / name, 1)
-    sys.stdout.write(f"{MIXTURES}: {len(rows)} mixtures of {len(names)} files\n")
+    files = sorted({path for mixture in mixtures for path in mixture.files})
+    for path in files:
+        yield from check_file(path, 1)
+    sys.stdout.write(f"{MIXTURES}: {len(mixtures)} mixtures of {len(files)} files\n")
 
 
 def check_file(path: Path, samples: int) -> Iterator[str]:

@@ -1,15 +1,24 @@
-"""A picture of sound before and after: two spectrograms on one scale, from blocks, in bounded memory."""
+"""Pictures of sound: spectrograms on one scale, from blocks, in bounded memory."""
 
 import os
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sgaudio.audio.files import replacement
+from sgaudio.errors import AudioError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 WINDOW, HOP = 1024, 512  # samples
 MOST_COLUMNS = 2048  # kept of a recording, however long: neighbours are averaged
 RANGE = 80.0  # dB shown below the loudest
+DOTS = 120  # an inch
 
 
 class Trace:
@@ -50,36 +59,68 @@ class Trace:
         return max(1, len(self._columns)) * self.frames_a_column * HOP / self.sample_rate
 
 
-def save_picture(path: str | os.PathLike[str], before: Trace, after: Trace, title: str = "") -> None:
-    """Write a PNG of two spectrograms, one above the other; it replaces `path` when it is whole.
+def save_spectrograms(path: str | os.PathLike[str], traces: Mapping[str, Trace], title: str = "") -> None:
+    """Write a PNG of spectrograms on one scale of time, frequency and level.
+
+    Args:
+        path: replaced when the picture is whole.
+        traces: at least one, by what to write above it, in the order of reading.
+
+    Raises:
+        AudioError: where the file cannot be written, or there is nothing to draw.
+    """
+    if not traces:
+        raise AudioError(f"{path}: there is no sound to draw")
+    columns = 1 if len(traces) < 4 else 2 if len(traces) < 9 else 3
+    rows = -(-len(traces) // columns)
+    figure = make_figure((10 + 2 * (columns - 1), 6 if rows <= 2 else 2.2 * rows + 0.8))
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    levels = [trace.decibels() for trace in traces.values()]
+    loudest = max(level.max() for level in levels)
+    images = []
+    for place, (axis, (label, trace), level) in enumerate(zip(grid, traces.items(), levels, strict=False)):
+        extent = (0, trace.seconds, 0, trace.sample_rate / 2000)
+        look = {"origin": "lower", "aspect": "auto", "cmap": "magma", "vmin": loudest - RANGE, "vmax": loudest}
+        images.append(axis.imshow(level, extent=extent, **look))
+        axis.set_facecolor(images[0].get_cmap()(0))  # where a shorter one has ended
+        axis.set_title(label, loc="left", fontsize="medium", parse_math=False)
+        if place % columns == 0:
+            axis.set_ylabel("frequency in kHz")
+        if place + columns >= len(traces):  # nothing below
+            axis.set_xlabel("time in s")
+            axis.tick_params(labelbottom=True)
+    for axis in grid[len(traces) :]:
+        axis.remove()
+    grid[0].set_xlim(0, max(trace.seconds for trace in traces.values()))
+    grid[0].set_ylim(0, max(trace.sample_rate for trace in traces.values()) / 2000)
+    figure.suptitle(title, parse_math=False)
+    figure.colorbar(images[0], ax=list(grid[: len(traces)]), label="dB")
+    save_figure(path, figure)
+
+
+def make_figure(size: tuple[float, float]) -> "Figure":
+    """An empty one, so wide and high in inches, which no window shows."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, dpi=DOTS, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save_figure(path: str | os.PathLike[str], figure: "Figure") -> None:
+    """Write a PNG, the same bytes for the same figure; it replaces `path` when it is whole.
 
     Raises:
         AudioError: where the file cannot be written.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    with replacement(path) as temporary, Path(temporary).open("wb") as file, any_script():
+        figure.savefig(file, format="png", dpi=DOTS)
 
-    figure = Figure(figsize=(10, 6), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(2, sharex=True, sharey=True)
-    levels = [before.decibels(), after.decibels()]
-    loudest = max(level.max() for level in levels)
-    images = [
-        axis.imshow(
-            level,
-            origin="lower",
-            aspect="auto",
-            extent=(0, before.seconds, 0, before.sample_rate / 2000),
-            cmap="magma",
-            vmin=loudest - RANGE,
-            vmax=loudest,
-        )
-        for axis, level in zip(axes, levels, strict=True)
-    ]
-    axes[0].set_ylabel("before: frequency in kHz")
-    axes[1].set_ylabel("after: frequency in kHz")
-    axes[1].set_xlabel("time in s")
-    figure.suptitle(title.replace("$", r"\$"))
-    figure.colorbar(images[0], ax=axes, label="dB")
-    with replacement(path) as temporary, Path(temporary).open("wb") as file:
-        figure.savefig(file, format="png", dpi=120)
+
+@contextmanager
+def any_script() -> Iterator[None]:
+    """Letters that the font lacks, as in names of files in other scripts, are drawn as boxes; nobody needs to be warned."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        yield

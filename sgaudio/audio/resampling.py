@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+import numpy as np
 import soxr
 import torch
 from torch import Tensor
@@ -37,3 +38,10 @@ def delay(source: int, target: int) -> int:
         received += resampler.push(block).shape[-1]
         worst = max(worst, sent - received * source // target)
     return worst + block.shape[-1]
+
+
+def resample(waveform: np.ndarray, source: int, target: int) -> np.ndarray:
+    """A whole waveform, float32 (time) or (channel, time), from one rate in Hz to another: `time * target / source` samples, rounded."""
+    if source == target:
+        return waveform
+    return np.ascontiguousarray(soxr.resample(waveform.T, source, target, quality="HQ").T)

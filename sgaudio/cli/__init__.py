@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from sgaudio.cli.enhance import enhance
+from sgaudio.cli.evaluate import SeveralValues, evaluate
 from sgaudio.cli.models import models
 from sgaudio.cli.solvers import solvers
 from sgaudio.errors import SgaudioError
@@ -16,6 +17,7 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # of the click that
 
 app = typer.Typer(name="sgaudio", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command()(enhance)
+app.command(cls=SeveralValues)(evaluate)
 app.add_typer(models, name="models")
 app.command()(solvers)
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sgaudio.audio.files import Reader
-from sgaudio.audio.picture import Trace, save_picture
+from sgaudio.audio.picture import Trace, save_spectrograms
 from sgaudio.errors import AudioError
 from sgaudio.jobs import Outcome, Settings
 from sgaudio.models import Enhancer
@@ -24,7 +24,7 @@ class Screen:
         self.console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
         self._outcomes: list[Outcome] = []
         self._failures: list[str] = []
-        self._traces: tuple[Trace, Trace] | None = None
+        self._traces: dict[str, Trace] = {}
         self._started = perf_counter()
         self._done = 0.0  # seconds of sound
         self._first_line = ""
@@ -56,7 +56,7 @@ class Screen:
     def opened(self, reader: Reader) -> None:
         """A sound is about to be enhanced."""
         if self._keeps_picture:
-            self._traces = Trace(reader.sample_rate), Trace(reader.sample_rate)
+            self._traces = {"before": Trace(reader.sample_rate), "after": Trace(reader.sample_rate)}
         if not self._first_line:
             return
         line = f"{self._first_line}; {reader.name}"
@@ -72,8 +72,8 @@ class Screen:
         """A block went in, and one came out."""
         self._done += before.shape[1] / sample_rate
         if self._traces:
-            self._traces[0].push(before)
-            self._traces[1].push(after)
+            self._traces["before"].push(before)
+            self._traces["after"].push(after)
         if self.is_terminal:
             speed = self._done / max(perf_counter() - self._started, 1e-9)
             self._progress.update(
@@ -95,7 +95,7 @@ class Screen:
         """Save the picture, where the sound was enhanced."""
         if self._traces and not self._failures:
             try:
-                save_picture(path, *self._traces, title=Path(self._outcomes[-1].input).name)
+                save_spectrograms(path, self._traces, title=Path(self._outcomes[-1].input).name)
             except AudioError as error:
                 self._failures.append(str(error))
 

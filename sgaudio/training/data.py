@@ -19,7 +19,7 @@ from torch import Tensor
 from sgaudio.audio.files import read
 from sgaudio.audio.formats import SUFFIXES, is_audio
 from sgaudio.audio.level import root_mean_square
-from sgaudio.audio.resampling import Resampler
+from sgaudio.audio.resampling import resample
 from sgaudio.errors import ConfigError
 from sgaudio.registry import Range, check, nearest
 
@@ -156,14 +156,14 @@ def load_packs(manifest: Path, sample_rate: int) -> Iterator[Segment]:
         start, stop = int(row["start"]), int(row["stop"])
         if not 0 <= start < stop <= len(sound):
             raise ConfigError(f"{manifest}: segment {start} to {stop} of {row['file']}, which has {len(sound)} samples: a damaged pack?")
-        yield Segment(as_int16(resampled(sound[start:stop], found, sample_rate)), row)
+        yield Segment(as_int16(resample(sound[start:stop], found, sample_rate)), row)
 
 
 def load_tree(folder: Path, sample_rate: int) -> Iterator[Segment]:
     """Sound files, each brought to the same level."""
 
     def load(path: Path) -> Segment:
-        sound = resampled(*read_mono(path), sample_rate)
+        sound = resample(*read_mono(path), sample_rate)
         gain = min(LEVEL / root_mean_square(torch.from_numpy(sound)).item(), 0.95 / max(np.abs(sound).max(initial=0), 1e-7))
         return Segment(as_int16(sound * gain), {"file": str(path)})
 
@@ -179,7 +179,7 @@ def load_rooms(table: Path, sample_rate: int) -> Rooms:
     for row in rows:
         sound, found = sounds[row["file"]]
         first = int(row["start"]) + int(row["direct_sample"])
-        responses.append(torch.from_numpy(resampled(sound[first : int(row["stop"])], found, sample_rate)))
+        responses.append(torch.from_numpy(resample(sound[first : int(row["stop"])], found, sample_rate)))
     full = torch.nn.utils.rnn.pad_sequence(responses, batch_first=True)
     time = torch.arange(full.shape[-1]) / sample_rate
     early = full * ((0.06 - time) / 0.02).clamp(0, 1)
@@ -203,11 +203,6 @@ def read_mono(path: Path) -> tuple[np.ndarray, int]:
     """The mean of a file's channels, float32 (time), and its rate in Hz."""
     sound, sample_rate = read(path)
     return np.nan_to_num(sound.mean(0)), sample_rate
-
-
-def resampled(sound: np.ndarray, source: int, target: int) -> np.ndarray:
-    """(time) at another rate."""
-    return Resampler(source, target, 1).push(torch.from_numpy(sound)[None], last=True)[0].numpy()
 
 
 def as_int16(sound: np.ndarray) -> np.ndarray:

@@ -1,9 +1,11 @@
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgaudio.audio import picture
-from sgaudio.audio.picture import HOP, WINDOW, Trace, save_picture
+from sgaudio.audio.picture import HOP, WINDOW, Trace, save_spectrograms
+from sgaudio.errors import AudioError
 
 
 def traced(waveform: np.ndarray, block: int = 10_000) -> Trace:
@@ -35,7 +37,31 @@ def test_a_long_recording_keeps_its_time_and_power_in_few_columns(monkeypatch):
     assert np.allclose(np.mean(10 ** (trace.decibels() / 10)), 1 / 3 * 3 / 8 * WINDOW / (WINDOW / 4) ** 2, rtol=0.05)  # variance, Hann
 
 
-def test_pictures_of_nothing_and_of_names_with_dollars_are_drawn(tmp_path):
-    save_picture(tmp_path / "a.png", Trace(16_000), traced(np.zeros((1, 20_000))), title="a$b$.wav")
+def test_pictures_of_nothing_and_of_names_with_dollars_and_in_any_script_are_drawn(tmp_path):
+    save_spectrograms(tmp_path / "a.png", {"before": Trace(16_000), "日$\\frac$": traced(np.zeros((1, 20_000)))}, title="a$\\frac$日.wav")
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.fixture
+def saved(monkeypatch):
+    """The figures that are saved, instead of files."""
+    figures = []
+    monkeypatch.setattr(picture, "save_figure", lambda path, figure: figures.append(figure))
+    return figures
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 10])
+def test_every_sound_has_its_panel_on_one_scale(saved, count):
+    names = [f"sound {place}" for place in range(count)]
+    sounds = {name: traced(10.0**-place * np.ones((1, 5_000 + 1_000 * place))) for place, name in enumerate(names)}
+    save_spectrograms("a.png", sounds)
+    panels = saved[0].axes[:-1]  # the last one shows the colours
+    assert [panel.get_title(loc="left") for panel in panels] == names
+    assert len({(panel.get_xlim(), panel.get_ylim(), *panel.images[0].get_clim()) for panel in panels}) == 1
+    assert panels[0].get_xlim() == (0, max(trace.seconds for trace in sounds.values()))
+
+
+def test_a_picture_of_no_sound_is_refused():
+    with pytest.raises(AudioError, match="there is no sound to draw"):
+        save_spectrograms("a.png", {})

@@ -18,7 +18,7 @@ def corpus(tmp_path):
         soundfile.write(tmp_path / folder / "a.flac", np.zeros(1600), 16_000)
     for table in ("speech/manifest.tsv", "noise/manifest.tsv", "rir/rir_train.tsv"):
         (tmp_path / table).write_text(f"file\tstart\tstop\n{table.split('/')[0]}/a.flac\t0\t1600\n")
-    (tmp_path / "devset" / "mixtures.tsv").write_text("speech\tnoise\tsnr_db\tnoise_offset_samples\na.flac\ta.flac\t0\t0\n")
+    (tmp_path / "devset" / "mixtures.tsv").write_text("id\tspeech\tnoise\tsnr_db\na\ta.flac\ta.flac\t0\n")
     return tmp_path
 
 

@@ -57,7 +57,7 @@ def test_an_interrupted_run_saves_what_it_has(recipe_file, sounds):
 
 def test_a_run_goes_on_from_an_earlier_one_with_cleaned_targets_and_is_validated(recipe_file, sounds):
     soundfile.write(sounds / "s.wav", tone(0.5), RATE)
-    (sounds / "m.tsv").write_text("speech\tnoise\tsnr_db\tnoise_offset_samples\ns.wav\tnoise/deep/a.wav\t5\t0\n")
+    (sounds / "m.tsv").write_text("id\tspeech\tnoise\tsnr_db\tnoise_offset_samples\na\ts.wav\tnoise/deep/a.wav\t5\t0\n")
     assert main([str(recipe_file)]) == 0
     model, discriminators = sounds / "run" / "model.safetensors", sounds / "run" / "discriminators.safetensors"
     first = sgaudio.load(model, device="cpu").network.state_dict()

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 import soundfile
-import torch
 
 from sgaudio.errors import ConfigError
-from sgaudio.training.validation import load_mixtures, si_sdr
+from sgaudio.training.validation import load_mixtures
 
 from .conftest import RATE, hiss, tone
 
@@ -19,19 +18,11 @@ def test_a_mixture_has_the_ratio_of_its_row(tmp_path):
     (tmp_path / "m.tsv").write_text(HEADER + "a\ts.wav\tn.wav\t-5\t0\nb\ts.wav\tn.wav\t10\t100\n")
     (mixture,) = load_mixtures(tmp_path / "m.tsv", (0, 15), RATE)
     noise = mixture.noisy - mixture.clean
-    assert 10 * torch.log10(mixture.clean.square().sum() / noise.square().sum()) == pytest.approx(10, abs=1e-3)
-    shape = torch.from_numpy(np.resize(np.roll(hiss(0.4), -100), RATE))
-    assert torch.corrcoef(torch.stack([noise, shape]))[0, 1] == pytest.approx(1, abs=1e-4)
+    assert 10 * np.log10(np.square(mixture.clean).sum() / np.square(noise).sum()) == pytest.approx(10, abs=1e-3)
+    assert np.corrcoef(noise, np.resize(np.roll(hiss(0.4), -100), RATE))[0, 1] == pytest.approx(1, abs=1e-4)
 
 
 def test_a_table_without_a_mixture_in_range_is_refused(tmp_path):
     (tmp_path / "m.tsv").write_text(HEADER + "a\ts.wav\tn.wav\t-5\t0\n")
     with pytest.raises(ConfigError, match="no mixture between 0 and 15 dB"):
         load_mixtures(tmp_path / "m.tsv", (0, 15), RATE)
-
-
-def test_si_sdr_of_orthogonal_noise_is_its_ratio_at_any_scale():
-    time = torch.arange(8000) / RATE
-    clean, noise = torch.sin(2 * torch.pi * 100 * time), 0.1 * torch.cos(2 * torch.pi * 100 * time)
-    for scale in (0.1, 1, 7):
-        assert si_sdr(scale * (clean + noise), clean) == pytest.approx(20, abs=1e-2)

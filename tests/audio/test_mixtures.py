@@ -1,0 +1,125 @@
+"""Mixtures from a table: what it says is what is mixed, and a table that cannot be used is refused with its line."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from sgaudio.audio.mixtures import read_mixtures
+from sgaudio.errors import AudioError, ConfigError
+
+RATE = 8_000
+HEADER = "id\tspeech\tnoise\tsnr_db\tnoise_offset_samples"
+
+
+def sound(seed: int, frames: int, level: float = 0.1) -> np.ndarray:
+    return (level * np.random.default_rng(seed).standard_normal(frames)).astype(np.float32)
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A folder with speech (1000 samples), noise (300) and a room (direct path at 5)."""
+    room = 0.3 * sound(2, 400) * np.exp(-np.arange(400) / 100, dtype=np.float32)
+    room[:5], room[5] = 0, 1
+    for name, samples in {"s.wav": sound(0, 1000), "n.wav": sound(1, 300), "room.wav": room, "silent.wav": np.zeros(300)}.items():
+        soundfile.write(tmp_path / name, samples, RATE, subtype="FLOAT")
+    soundfile.write(tmp_path / "stereo.wav", sound(3, 600).reshape(300, 2), RATE)
+    return tmp_path
+
+
+def table(folder, *rows, header=HEADER):
+    path = folder / "m.tsv"
+    path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("snr", [-5.0, 0.0, 12.5])
+def test_the_noise_lies_at_the_ratio_from_its_offset_and_is_repeated(files, snr):
+    (mixture,) = read_mixtures(table(files, f"a\ts.wav\tn.wav\t{snr}\t100"))
+    clean, noisy, rate = mixture.load()
+    noise = noisy.astype(np.float64) - clean
+    assert rate == RATE
+    assert np.array_equal(clean, sound(0, 1000))
+    assert 10 * np.log10(np.sum(clean.astype(np.float64) ** 2) / np.sum(noise**2)) == pytest.approx(snr, abs=1e-4)
+    assert np.corrcoef(noise, np.resize(np.roll(sound(1, 300), -100), 1000))[0, 1] == pytest.approx(1, abs=1e-9)
+
+
+def test_a_mixture_is_the_same_every_time_and_wherever_its_table_lies(files, tmp_path_factory):
+    path = table(files, "a\ts.wav\tn.wav\t3\t7")
+    elsewhere = table(tmp_path_factory.mktemp("elsewhere"), "a\ts.wav\tn.wav\t3\t7")
+    (first,), (second,) = read_mixtures(path), read_mixtures(elsewhere, root=files)
+    assert np.array_equal(first.load().noisy, second.load().noisy)
+
+
+def test_a_noise_at_another_rate_is_resampled_and_its_offset_counts_in_its_own_samples(files):
+    time = np.arange(4 * RATE) / (2 * RATE)
+    soundfile.write(files / "fast.wav", np.sin(2 * np.pi * 440 * time) * (time >= 1), 2 * RATE, subtype="FLOAT")
+    (mixture,) = read_mixtures(table(files, f"a\ts.wav\tfast.wav\t0\t{2 * RATE}"))
+    clean, noisy, _ = mixture.load()
+    tone = np.sin(2 * np.pi * 440 * np.arange(1000) / RATE)
+    assert np.corrcoef((noisy - clean)[50:], tone[50:])[0, 1] > 0.999
+    assert len(mixture.load(2 * RATE).noisy) == 2000
+
+
+def test_in_a_room_the_clean_sound_is_the_direct_path_and_the_noisy_one_has_all(files):
+    header = HEADER + "\troom\troom_start\troom_stop\troom_direct_sample"
+    rows = ["a\ts.wav\tn.wav\t0\t0\troom.wav\t\t\t", "b\ts.wav\t\t\t\troom.wav\t5\t400\t0", "c\ts.wav\t\t\t\troom.wav\t0\t400\t5"]
+    noisy, from_direct, whole = (mixture.load() for mixture in read_mixtures(table(files, *rows, header=header)))
+    response = soundfile.read(files / "room.wav")[0]
+    expected = np.convolve(sound(0, 1000).astype(np.float64), response)[:1000]
+    np.testing.assert_allclose(whole.noisy, expected, atol=1e-6)
+    np.testing.assert_allclose(from_direct.noisy[:995], expected[5:], atol=1e-6)
+    direct = np.convolve(sound(0, 1000).astype(np.float64), response[: 5 + 20 + 1])[:1000]  # 2.5 ms are 20 samples
+    np.testing.assert_allclose(whole.clean, direct, atol=1e-6)
+    added = noisy.noisy - whole.noisy
+    assert np.sum(added.astype(np.float64) ** 2) == pytest.approx(np.sum(expected**2), rel=1e-4)
+
+
+def test_a_text_belongs_to_its_mixture_and_empty_lines_and_fields_are_nothing(files):
+    first, second = read_mixtures(table(files, "a\ts.wav\tn.wav\t0\t\thello there", "", "b\ts.wav\tn.wav\t0\t\t", header=HEADER + "\ttext"))
+    assert (first.text, second.text, first.noise_offset) == ("hello there", None, 0)
+    assert [path.name for path in first.files] == ["s.wav", "n.wav"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no column 'id' in its first line"),
+        (HEADER + "\n", "no mixture in it"),
+        ("id\tspeech\tnoise\n", "no column 'snr_db'"),
+        (HEADER + "\tnoise_offset\n", "unknown column 'noise_offset': did you mean 'noise_offset_samples'"),
+        (HEADER + "\na\ts.wav\tn.wav\t0\n", "line 2: 4 fields, the first line has 5"),
+        (HEADER + "\na\ts.wav\tn.wav\tloud\t0\n", "line 2: snr_db is 'loud', expected a number in dB"),
+        (HEADER + "\na\ts.wav\tn.wav\tinf\t0\n", "line 2: snr_db is 'inf'"),
+        (HEADER + "\na\ts.wav\tn.wav\t0\t-1\n", "line 2: noise_offset_samples is '-1', expected a number, 0 or more"),
+        (HEADER + "\na\ts.wav\tn.wav\t\t0\n", "line 2: noise and snr_db go together"),
+        (HEADER + "\na\t\tn.wav\t0\t0\n", "line 2: speech is empty"),
+        (HEADER + "\na\ts.wav\tn.wav\t0\t0\na\ts.wav\tn.wav\t5\t0\n", "line 3: id 'a' stands there a second time"),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_refused_with_its_line(tmp_path, text, message):
+    (tmp_path / "m.tsv").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=f"m.tsv: {message}"):
+        read_mixtures(tmp_path / "m.tsv")
+
+
+def test_a_table_that_is_none_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"none.tsv: no table that can be read \(No such file"):
+        read_mixtures(tmp_path / "none.tsv")
+    (tmp_path / "m.tsv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match=r"m.tsv: no table that can be read \(not UTF-8\)"):
+        read_mixtures(tmp_path / "m.tsv")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("a\ts.wav\tsilent.wav\t0\t0", "silent.wav: silent"),
+        ("a\tsilent.wav\tn.wav\t0\t0", "silent.wav: silent"),
+        ("a\ts.wav\tstereo.wav\t0\t0", "stereo.wav: 2 channels, a mixture is made of mono files"),
+        ("a\ts.wav\tmissing.wav\t0\t0", "missing.wav"),
+    ],
+)
+def test_a_mixture_that_cannot_be_made_says_why(files, row, message):
+    (mixture,) = read_mixtures(table(files, row))
+    with pytest.raises(AudioError, match=message):
+        mixture.load()

@@ -1,0 +1,31 @@
+"""A constant delay is found to the sample, where there is one."""
+
+import numpy as np
+import pytest
+
+from sgaudio.evaluation.delay import constant_delay, shifted
+
+from .conftest import RATE, sound
+
+
+@pytest.mark.parametrize("delay", [0, 1, -1, 37, -400, 3_999])
+@pytest.mark.parametrize("noise", [0.0, 1.0])
+def test_a_delay_is_found_under_noise_and_after_a_filter(delay, noise):
+    clean = np.stack([sound(0, 16_000), sound(1, 16_000)])
+    dull = 0.5 * clean + 0.3 * shifted(clean, 1) + noise * sound(2, 16_000)
+    assert constant_delay(shifted(dull, -delay), clean, RATE) in (delay, delay - 1)
+    assert constant_delay(shifted(clean + noise * sound(2, 16_000), -delay), clean, RATE) == delay
+
+
+def test_no_delay_is_claimed_where_none_stands_out():
+    clean = sound(0)[None]
+    for other in (sound(1)[None], 0 * clean, np.full_like(clean, np.nan)):
+        assert constant_delay(other, clean, RATE) is None
+    assert constant_delay(clean, 0 * clean, RATE) is None
+
+
+def test_a_shift_keeps_the_length_and_fills_up_with_silence():
+    ramp = np.arange(1.0, 6.0)[None]
+    assert shifted(ramp, 2).tolist() == [[3, 4, 5, 0, 0]]
+    assert shifted(ramp, -2).tolist() == [[0, 0, 1, 2, 3]]
+    assert shifted(ramp, 9).tolist() == shifted(ramp, -9).tolist() == [[0] * 5]
