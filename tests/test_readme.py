@@ -1,5 +1,6 @@
 """What the README promises, run as it stands."""
 
+import json
 import re
 import subprocess
 import sys
@@ -7,6 +8,9 @@ from pathlib import Path
 
 import pytest
 import soundfile
+
+from sgaudio.evaluation.report import number
+from sgaudio.metrics import METRICS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -32,9 +36,21 @@ def test_its_links_lead_somewhere(link):
     assert (ROOT / link).exists()
 
 
-def test_options_that_it_names_are_known():
-    text = subprocess.run(
-        [sys.executable, "-c", "from sgaudio.cli import main; main()", "enhance", "--help"], capture_output=True, text=True
-    ).stdout
-    for option in re.findall(r"--[a-z-]+", " ".join(re.findall(r"^    sgaudio (.+)$", README, re.MULTILINE))):
+@pytest.mark.parametrize("command", ["enhance", "evaluate"])
+def test_options_that_it_names_are_known(command):
+    program = [sys.executable, "-c", "from sgaudio.cli import main; main()", command, "--help"]
+    text = subprocess.run(program, capture_output=True, text=True).stdout
+    options = re.findall(r"--[a-z-]+", " ".join(re.findall(rf"^    sgaudio {command} (.+)$", README, re.MULTILINE)))
+    assert options
+    for option in options:
         assert option in text
+
+
+@pytest.mark.parametrize("page", ["README.md", "sgaudio/weights/denoise.md", "egs/benchmark/README.md"])
+def test_its_figures_are_those_of_the_benchmark(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    found = json.loads((ROOT / "egs/benchmark/results/results.json").read_text(encoding="utf-8"))
+    columns = [column for metric in ("pesq-wb", "estoi", "si-sdr", "dnsmos", "wer") for column in METRICS[metric].columns]
+    assert "| | " + " | ".join(column.title for column in columns) + " |" in text
+    for system, means in found["means"].items():
+        assert f"| {system} | " + " | ".join(number(means[column.name]["mean"], column) for column in columns) + " |" in text

@@ -19,6 +19,7 @@ With a room, the clean sound is the speech by the direct path alone: the respons
 """
 
 import csv
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ from sgaudio.registry import nearest
 
 NEEDED = ("id", "speech", "noise", "snr_db")
 COLUMNS = (*NEEDED, "noise_offset_samples", "room", "room_start", "room_stop", "room_direct_sample", "text")
+MOST = 2**53  # samples
 DIRECT = 0.0025  # seconds behind the direct path that still belong to it
 
 
@@ -113,13 +115,16 @@ def read_mixtures(table: str | os.PathLike[str], root: str | os.PathLike[str] | 
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{table}: no table that can be read ({getattr(error, 'strerror', None) or 'not UTF-8'})") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = error if isinstance(error, csv.Error) else getattr(error, "strerror", None) or "not UTF-8"
+        raise ConfigError(f"{table}: no table that can be read ({reason})") from error
     header = rows[0] if rows else []
     for name in NEEDED:
         if name not in header:
             raise ConfigError(f"{table}: no column {name!r} in its first line: tabs between {', '.join(NEEDED)} are expected")
     for name in header:
+        if header.count(name) > 1:
+            raise ConfigError(f"{table}: two columns are called {name!r}")
         if name not in COLUMNS:
             raise ConfigError(f"{table}: unknown column {name!r}: {nearest(name, COLUMNS)}")
     mixtures: dict[str, Mixture] = {}
@@ -148,8 +153,8 @@ def _mixture(row: dict[str, str], folder: Path, where: str) -> Mixture:
         try:
             value = kind(row[name])
         except ValueError:
-            value = np.nan
-        if not np.isfinite(value) or (kind is int and value < 0):
+            value = math.nan
+        if not math.isfinite(value) or (kind is int and not 0 <= value < MOST):
             raise ConfigError(f"{where}: {name} is {row[name]!r}, expected {'a number, 0 or more' if kind is int else 'a number in dB'}")
         return value
 
@@ -159,6 +164,8 @@ def _mixture(row: dict[str, str], folder: Path, where: str) -> Mixture:
     if bool(row["noise"]) != bool(row["snr_db"]):
         raise ConfigError(f"{where}: noise and snr_db go together, one of them is empty")
     integers = {name: number(int, name) for name in ("noise_offset_samples", "room_start", "room_stop", "room_direct_sample")}
+    if integers["room_stop"] is not None and integers["room_stop"] <= (integers["room_start"] or 0):
+        raise ConfigError(f"{where}: room_stop is {integers['room_stop']}, expected more than room_start")
     return Mixture(
         name=row["id"],
         speech=folder / row["speech"],

@@ -20,7 +20,10 @@ class SeveralValues(TyperCommand):
         option = None
         for place, word in enumerate(args):
             if word.startswith("-") and word != "-":
-                option = word if word in repeated else None
+                if option and args[place - 1] == option:
+                    raise ConfigError(f"option {option} needs a value, got {word!r}")
+                name = word.partition("=")[0]
+                option = name if name in repeated else None
             elif option and args[place - 1] != option:
                 spread.append(option)
             spread.append(word)
@@ -76,7 +79,9 @@ def evaluate(
         ),
     ] = None,
     align: Annotated[bool, typer.Option("--align", help="Remove the constant delay that is found.", rich_help_panel=SCORES)] = False,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Processes; as many as cores by default.", rich_help_panel=SCORES)] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=0, help="Processes beside this one; as many as cores by default.", rich_help_panel=SCORES)
+    ] = None,
     spectrograms: Annotated[
         int, typer.Option(metavar="N", min=0, max=99, help="Pictures of the N sounds on which systems differ most.", rich_help_panel=OUTPUT)
     ] = 0,
@@ -95,7 +100,7 @@ def evaluate(
 
     sampled = "--solver" if solver else "--steps" if steps else ""
     estimates, run = estimate or [], [*(model or []), *(against or [])]
-    _check_options(clean, noisy, mixtures, root, text, estimates, run, "" if model else sampled)
+    _check_options(clean, noisy, mixtures, root, text, metrics or [], estimates, run, "" if model else sampled)
     items, left_out = mixed(mixtures, root, estimates) if mixtures else pairs(clean, noisy, estimates, text)
     chosen, not_had = selected(METRICS, metrics or [], given(items))
     systems = [
@@ -120,12 +125,15 @@ def _check_options(
     mixtures: Path | None,
     root: Path | None,
     text: Path | None,
+    metrics: list[str],
     estimates: list[Path],
     run: list[str],
     sampled: str,
 ) -> None:
     if mixtures and (clean or noisy or text):
         raise ConfigError("--mixtures makes clean and noisy sounds, and has texts in a column: leave out --clean, --noisy and --text")
+    if text and not {"wer", "all"} & {*metrics}:
+        raise ConfigError("--text is for word error rates: name wer in --metrics")
     if root and not mixtures:
         raise ConfigError("--root belongs to --mixtures")
     if sampled:

@@ -21,7 +21,7 @@ class EvaluationScreen:
     """Follows one evaluation."""
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+        self.console = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     def say(self, line: str) -> None:
         self.console.print(f"evaluate: {line}")
@@ -32,7 +32,7 @@ class EvaluationScreen:
         items, systems = len(evaluation.items), len(evaluation.systems)
         names = ", ".join(METRICS[name].title for name in evaluation.metrics)
         self.say(f"{_counted(items, 'sound')} by {_counted(systems, 'system')}: {names}")
-        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
         with Progress(*columns, console=self.console, disable=not self.console.is_terminal, transient=True) as self._progress:
             self._bar = self._progress.add_task("", total=items * systems)
             yield
@@ -46,7 +46,7 @@ class EvaluationScreen:
         table = Table("", *map(heading, results.columns), box=None, pad_edge=False)
         for system in results.systems:
             table.add_row(system, *(number(results.mean(column, system).value, column) for column in results.columns))
-        console = Console(highlight=False, markup=False)
+        console = Console(highlight=False, markup=False, emoji=False)
         console.width = console.width if console.is_terminal else UNLIMITED
         console.print(table)
         for system, (delay, count) in results.delays().items():
@@ -57,10 +57,11 @@ class EvaluationScreen:
             remark = next(iter(changed))
             self.say(f"changed before scoring: {remark} ({_counted(changed[remark], 'sound')}){_more(len(changed))}")
         failures = results.failures()
-        line = f"{_counted(len(results.records), 'estimate')} scored"
-        self.say(f"{line}; results in {out}" + (f"; {len(failures)} failed:" if failures else ""))
+        whole = sum(not record.failures for record in results.records)
+        line = f"{_counted(whole, 'estimate')} scored" if not failures else f"{whole} of {len(results.records)} estimates scored in full"
+        self.say(f"{line}; results in {out}" + ("; not scored:" if failures else ""))
         for item, system, what, reason in failures[:MOST_LINES]:
-            self.say(f"{item}, {system}: {reason if reason.startswith(what) else f'{what}: {reason}'}")
+            self.say(f"{item}, {system}: {what}: {reason}")
         if len(failures) > MOST_LINES:
             self.say(f"and {len(failures) - MOST_LINES} more, in {out / 'table.md'}")
         return not failures

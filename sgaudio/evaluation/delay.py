@@ -23,11 +23,3 @@ def constant_delay(estimate: np.ndarray, reference: np.ndarray, sample_rate: int
     peak = int(np.argmax(near))
     stands_out = near[peak] > CLEAR * np.sqrt(np.mean(np.square(near)))  # in silence nothing does
     return peak - most if stands_out else None
-
-
-def shifted(sound: np.ndarray, delay: int) -> np.ndarray:
-    """A sound (channel, time) that comes `delay` samples earlier, of the same length: filled up with zeros."""
-    out = np.zeros_like(sound)
-    length = sound.shape[1]
-    out[:, max(0, -delay) : max(0, length - max(0, delay))] = sound[:, max(0, delay) : max(0, length + min(0, delay))]
-    return out

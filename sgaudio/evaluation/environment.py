@@ -3,6 +3,8 @@
 import platform
 import subprocess
 from collections.abc import Iterable
+from functools import lru_cache
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import soundfile
 
 from sgaudio import __version__
 
+PARTS = ("audio", "metrics", "models", "nets", "processes", "solvers", "streaming")
 PACKAGES = ("torch", "numpy", "soundfile", "soxr")
 
 
@@ -22,6 +25,15 @@ def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+@lru_cache
+def code() -> str:
+    """sha256 over our code that scores depend on: a checkout changes while its version stays."""
+    root = Path(__file__).parents[1]
+    files = [path for folder in PARTS for path in sorted((root / folder).rglob("*.py"))]
+    files += [root / "evaluation" / f"{name}.py" for name in ("delay", "items", "peers", "scoring", "systems")]
+    return sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
 def commit() -> str | None:

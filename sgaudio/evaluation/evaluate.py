@@ -12,19 +12,20 @@ from typing import Any
 import numpy as np
 
 from sgaudio.audio.picture import Trace, save_spectrograms
-from sgaudio.errors import AudioError, ConfigError, SgaudioError
+from sgaudio.errors import AudioError, ConfigError
 from sgaudio.evaluation.environment import commit, versions
 from sgaudio.evaluation.items import Item, brought_together
 from sgaudio.evaluation.pictures import save_boxes, save_scatter
 from sgaudio.evaluation.report import save_csv, save_json, save_markdown
 from sgaudio.evaluation.results import Results, collected
-from sgaudio.evaluation.run import OnRecord, plan, run
+from sgaudio.evaluation.run import OnRecord, plan, run, settings_of
 from sgaudio.evaluation.scoring import Task
 from sgaudio.evaluation.systems import UNPROCESSED, System
 from sgaudio.metrics import METRICS
 
 JOURNAL, TABLE, ALL, PAGE, BOXES, SCATTER = "scores.jsonl", "scores.csv", "results.json", "table.md", "boxes.png", "pesq_ovrl.png"
 SPECTROGRAMS = "spectrograms"  # a folder
+MOST_BYTES = 100  # of a sound's name in that of its picture
 
 
 @dataclass(frozen=True)
@@ -49,16 +50,18 @@ class Evaluation:
         names = [system.name for system in self.systems]
         twice = [name for name in names if names.count(name) > 1]
         if twice:
-            raise ConfigError(f"two systems are called {twice[0]!r}: give each once")
+            raise ConfigError(f"two systems are called {twice[0]!r}: give each once, or rename the folder")
         for system in self.systems:
             system.about()  # a peer that is not installed is told before anything runs
 
     def run(self, out: Path, jobs: int | None = None, overwrite: bool = False, on_record: OnRecord = lambda record: None) -> Results:
         """Score, and write the results into a folder.
 
+        Other processes import the script that calls this: it needs the line `if __name__ == "__main__":`.
+
         Args:
             out: the folder; one that holds this evaluation, whole or in part, is completed.
-            jobs: processes; as many as there are cores by default.
+            jobs: processes; as many as there are cores by default, 0 for none but this one.
             overwrite: replace the results of another evaluation.
 
         Raises:
@@ -66,9 +69,9 @@ class Evaluation:
             AudioError: where it cannot be written.
         """
         tasks = plan(self.items, self.systems, self.metrics, self.align)
-        settings = self._settings(tasks)
+        settings = json.loads(json.dumps(self._settings(tasks)))  # as it is read back
         _check_out(out, settings, overwrite)
-        records = run(tasks, out / JOURNAL, jobs or _cores(), on_record)
+        records = run(tasks, out / JOURNAL, _cores() if jobs is None else jobs, on_record, settings)
         results = collected(records, self.metrics)
         environment = {"date": datetime.now(UTC).isoformat(timespec="seconds"), "commit": commit(), "versions": versions()}
         save_csv(out / TABLE, results)
@@ -114,27 +117,24 @@ class Evaluation:
         for rank, name in enumerate(results.most_different(self.spectrograms), start=1):
             folder.mkdir(exist_ok=True)
             flat = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name)
-            self._draw_spectrograms(folder / f"{rank:02d}_{flat}.png", by_name[name])
+            short = flat.encode(errors="replace")[:MOST_BYTES].decode(errors="ignore")
+            self._draw_spectrograms(folder / f"{rank:02d}_{short}.png", by_name[name])
 
     def _draw_spectrograms(self, path: Path, item: Item) -> None:
-        """The noisy sound, all estimates of it, which are made once more, and the clean sound."""
+        """The noisy sound, all estimates, which are made once more, and the clean sound, of an item that all systems were scored on."""
         sounds = item.load()
         rate, reference = sounds.sample_rate, sounds.clean
         waveforms: dict[str, np.ndarray] = {}
         for system in sorted(self.systems, key=lambda system: system.name != UNPROCESSED):
-            try:
-                estimate = system.estimate(item, sounds)
-                rate, reference = rate or estimate.sample_rate, estimate.waveform if reference is None else reference
-                waveforms[system.name], _ = brought_together(*estimate, reference, rate, system.name)
-            except SgaudioError:
-                continue  # it is named among what was not scored
+            estimate = system.estimate(item, sounds)
+            rate, reference = rate or estimate.sample_rate, estimate.waveform if reference is None else reference
+            waveforms[system.name], _ = brought_together(*estimate, reference, rate, system.name)
         if sounds.clean is not None:
-            waveforms["clean"] = sounds.clean
+            waveforms["clean" if "clean" not in waveforms else "clean sound"] = sounds.clean
         traces = {name: Trace(rate or 1) for name in waveforms}
         for name, trace in traces.items():
             trace.push(waveforms[name])
-        if traces:
-            save_spectrograms(path, traces, item.name)
+        save_spectrograms(path, traces, item.name)
 
 
 def _total(digests: Iterable[str]) -> str:
@@ -147,19 +147,22 @@ def _check_out(out: Path, settings: Mapping[str, Any], overwrite: bool) -> None:
         raise ConfigError(f"{out}: is a file: give a folder")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        here = {path.name for path in out.iterdir()}
+        here = {path.name for path in out.iterdir() if not path.name.startswith(".")}
     except OSError as error:
         raise AudioError(f"{out}: cannot be made ({(error.strerror or '').lower()})") from error
-    if here and not here & {JOURNAL, ALL}:
+    if here and JOURNAL not in here and ALL not in here:
         raise ConfigError(f"{out}: holds other files: give a new folder, or one that an evaluation made")
-    if ALL in here and not overwrite:
-        try:
-            before = json.loads((out / ALL).read_text(encoding="utf-8"))["settings"]
-        except (OSError, ValueError, KeyError, TypeError):
-            before = {}
-        if before != settings:
-            different = [name for name in settings if before.get(name) != settings[name]]
-            raise ConfigError(f"{out}: holds an evaluation of other {', '.join(different)}: use --overwrite or another folder")
+    before = settings_of(out / JOURNAL) or _settings_in(out / ALL)
+    if before and before != settings and not overwrite:
+        different = [name for name in settings if before.get(name) != settings[name]]
+        raise ConfigError(f"{out}: holds an evaluation of other {', '.join(different)}: use --overwrite or another folder")
+
+
+def _settings_in(results: Path) -> Any:
+    try:
+        return json.loads(results.read_text(encoding="utf-8"))["settings"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _cores() -> int:

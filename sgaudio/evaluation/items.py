@@ -34,9 +34,9 @@ class Sounds:
     snr_db: float | None = None
     remarks: tuple[str, ...] = ()
 
-    def cut(self, length: int) -> "Sounds":
-        """All waveforms no longer than `length` samples."""
-        clean, noisy, noise = (sound if sound is None else sound[:, :length] for sound in (self.clean, self.noisy, self.noise))
+    def cut(self, start: int, stop: int) -> "Sounds":
+        """The samples of all waveforms from `start` to `stop`."""
+        clean, noisy, noise = (sound if sound is None else sound[:, start:stop] for sound in (self.clean, self.noisy, self.noise))
         return replace(self, clean=clean, noisy=noisy, noise=noise)
 
 
@@ -62,7 +62,7 @@ class Item:
     def about(self) -> dict[str, Any]:
         """All that it is made of but its files, as plain values."""
         mixture = {} if self.mixture is None else {key: value for key, value in asdict(self.mixture).items() if not isinstance(value, Path)}
-        return {"name": self.name, "text": self.text, **mixture}
+        return {"name": self.name, "text": self.text, "clean": bool(self.clean), "noisy": bool(self.noisy), **mixture}
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -89,16 +89,15 @@ class Item:
             return Sounds(rate, clean)
         noisy, noisy_rate = read(self.noisy)
         noisy, remarks = brought_together(noisy, noisy_rate, clean, rate, "the noisy sound")
-        clean = clean[:, : noisy.shape[1]]
+        length = min(clean.shape[1], noisy.shape[1])
+        clean, noisy = clean[:, :length], noisy[:, :length]
         return Sounds(rate, clean, noisy, noisy - clean, _ratio(clean, noisy - clean), remarks)
 
 
 def brought_together(
     sound: np.ndarray, sample_rate: int, reference: np.ndarray, reference_rate: int, name: str
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """A sound (channel, time) at the rate of its reference and no longer than it, and what was done to it, a line each.
-
-    Where it is shorter, the reference is for the caller to cut.
+    """A sound (channel, time) at the rate of its reference, and what was done to it, a line each. To cut the longer one is for the caller.
 
     Raises:
         AudioError: where the channels differ, or the lengths by more than a second.
@@ -109,13 +108,14 @@ def brought_together(
     if sample_rate != reference_rate:
         sound = resample(sound, sample_rate, reference_rate)
         remarks.append(f"{name} resampled from {sample_rate} to {reference_rate} Hz")
-    difference = sound.shape[1] - reference.shape[1]
-    if abs(difference) > MOST_DIFFERENCE * reference_rate:
-        lengths = [f"{length.shape[1] / reference_rate:.2f} s" for length in (sound, reference)]
-        raise AudioError(f"{name} lasts {lengths[0]}, the clean sound {lengths[1]}: no more than {MOST_DIFFERENCE:g} s may lie between")
-    if difference and sample_rate == reference_rate:
+    lengths = sound.shape[1], reference.shape[1]
+    difference = lengths[0] - lengths[1]
+    if abs(difference) > min(MOST_DIFFERENCE * reference_rate, max(lengths) / 2):
+        seconds = [f"{length / reference_rate:.2f} s" for length in lengths]
+        raise AudioError(f"{name} lasts {seconds[0]}, the clean sound {seconds[1]}: at most {MOST_DIFFERENCE:g} s or half may lie between")
+    if abs(difference) > (sample_rate != reference_rate):  # two conversions may round to a sample more or less
         remarks.append(f"{name} is {abs(difference)} samples {'longer' if difference > 0 else 'shorter'}: the common part is compared")
-    return sound[:, : reference.shape[1]], tuple(remarks)
+    return sound, tuple(remarks)
 
 
 def digest(paths: Sequence[Path], known: dict[Path, str]) -> str:
@@ -133,9 +133,9 @@ def digest(paths: Sequence[Path], known: dict[Path, str]) -> str:
 
 
 def _ratio(clean: np.ndarray, noise: np.ndarray) -> float | None:
-    """Signal-to-noise ratio in dB; None where one of them is silent."""
-    powers = [float(np.mean(np.square(sound, dtype=np.float64))) for sound in (clean, noise)]
-    return float(10 * np.log10(powers[0] / powers[1])) if all(powers) else None
+    """Signal-to-noise ratio in dB; None where one of them is silent, or no number."""
+    powers = [float(np.sum(np.square(sound, dtype=np.float64))) for sound in (clean, noise)]
+    return float(10 * np.log10(powers[0] / powers[1])) if all(0 < power < np.inf for power in powers) else None
 
 
 def _channels(sound: np.ndarray) -> str:

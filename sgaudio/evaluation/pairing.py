@@ -54,7 +54,7 @@ def mixed(table: Path, root: Path | None = None, estimates: Sequence[Path] = ())
     silent = [item.name for item in items if not item.text]
     if 0 < len(silent) < len(items):
         raise ConfigError(f"{table}: the text of {silent[0]!r} is empty{_more(silent)}: give all or none")
-    return items, _left_out(listings, {item.name for item in items})
+    return items, _left_out(listings, {_without_suffix(item.name) for item in items})
 
 
 def given(items: Sequence[Item]) -> set[Need]:
@@ -77,8 +77,14 @@ def sounds_below(folder: str | os.PathLike[str]) -> dict[str, Path]:
     if not root.is_dir():
         raise ConfigError(f"{root}: no such folder")
     found: dict[str, Path] = {}
-    for parent, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+    seen: set[str] = set()
+
+    def unreadable(error: OSError) -> None:
+        raise ConfigError(f"{error.filename}: {(error.strerror or '').lower()}")
+
+    for parent, folders, names in os.walk(root, followlinks=True, onerror=unreadable):
+        seen.add(os.path.realpath(parent))  # a link may lead back up
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and os.path.realpath(Path(parent) / name) not in seen)
         for path in (Path(parent) / name for name in sorted(names) if not name.startswith(".") and is_audio(Path(name))):
             name = path.relative_to(root).with_suffix("").as_posix()
             if name in found:
@@ -90,6 +96,7 @@ def sounds_below(folder: str | os.PathLike[str]) -> dict[str, Path]:
 
 
 def _estimates(name: str, folders: Sequence[Path], listings: Mapping[Path, Mapping[str, Path]]) -> tuple[tuple[Path, Path], ...]:
+    name = _without_suffix(name)
     return tuple((folder, listings[folder][name]) for folder in folders if name in listings[folder])
 
 
@@ -103,7 +110,7 @@ def _left_out(listings: Mapping[Path, Mapping[str, Path]], names: set[str]) -> l
 
 def _texts(table: Path, names: set[str]) -> dict[str, str]:
     try:
-        lines = table.read_text(encoding="utf-8-sig").splitlines()
+        lines = table.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{table}: no text that can be read ({getattr(error, 'strerror', None) or 'not UTF-8'})") from error
     texts = {}
@@ -113,11 +120,19 @@ def _texts(table: Path, names: set[str]) -> dict[str, str]:
             continue
         if not (tab and said.strip()):
             raise ConfigError(f"{table}: line {place}: a name, a tab and a text are expected")
-        texts[name.removesuffix(next((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), ""))] = said.strip()
+        name = _without_suffix(name)
+        if name in texts:
+            raise ConfigError(f"{table}: line {place}: {name!r} stands there a second time")
+        texts[name] = said.strip()
     missing = sorted(names - texts.keys())
     if missing:
         raise ConfigError(f"{table}: no line for {missing[0]!r}{_more(missing)}")
     return texts
+
+
+def _without_suffix(name: str) -> str:
+    """Without that of a sound file."""
+    return next((name[: -len(suffix)] for suffix in SUFFIXES if name.lower().endswith(suffix)), name)
 
 
 def _more(names: Sequence[str]) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sgaudio.audio.files import replacement
 from sgaudio.evaluation.results import Results, to_mapping
+from sgaudio.evaluation.storage import save_text
 from sgaudio.metrics import METRICS, Column
 from sgaudio.metrics.statistics import DRAWS, Mean
 
@@ -23,11 +23,11 @@ def save_csv(path: Path, results: Results) -> None:
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["file", "system", "snr_db", "seconds", "delay_s", *columns, "failed", "remarks"])
     for record in results.records:
-        failed = "; ".join(f"{METRICS[name].title}: {reason}" for name, reason in record.failures.items())
+        failed = "; ".join(f"{name}: {reason.removeprefix(METRICS[name].title + ': ')}" for name, reason in record.failures.items())
         scores = [record.scores.get(column, "") for column in columns]
         numbers = ["" if value is None else value for value in (record.snr_db, record.seconds, record.delay)]
         table.writerow([record.item, record.system, *numbers, *scores, failed, "; ".join(record.remarks)])
-    _save(path, text.getvalue())
+    save_text(path, text.getvalue())
 
 
 def save_json(path: Path, results: Results, environment: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
@@ -41,7 +41,7 @@ def save_json(path: Path, results: Results, environment: Mapping[str, Any], sett
         "delays": {system: {"seconds": delay, "files": count} for system, (delay, count) in results.delays().items()},
         "remarks": results.remarks(),
     }
-    _save(path, json.dumps(about, ensure_ascii=False, indent=2) + "\n")
+    save_text(path, json.dumps(about, ensure_ascii=False, indent=2) + "\n")
 
 
 def save_markdown(path: Path, results: Results, notes: Sequence[str] = ()) -> None:
@@ -52,30 +52,34 @@ def save_markdown(path: Path, results: Results, notes: Sequence[str] = ()) -> No
     """
     seconds = sum(record.seconds for record in results.records if record.system == results.systems[0])
     behind = " (over as many as stand behind, where some were not scored)" if results.failures() else ""
+    intervals = f", with 95 % intervals ({DRAWS} resamplings of files)" if len(results.items) > 1 else ""
     first, *rest = results.systems
     parts = [
         "# Evaluation",
         _means(results),
-        f"Means over {_counted(len(results.items), 'file')}, {seconds:.0f} s{behind}, with 95 % intervals ({DRAWS} resamplings of files).",
+        f"Means over {_counted(len(results.items), 'file')}, {seconds:.0f} s{behind}{intervals}.",
         *notes,
     ]
     if rest:
         parts += [
-            f"## Difference to {first}",
+            f"## Difference to {_plain(first)}",
             _differences(results, rest),
             "Means over the files that both have; bold where the interval excludes no difference.",
         ]
     if len(results.groups()) > 1:
         parts += ["## By signal-to-noise ratio", *(_by_ratio(results, column) for column in results.columns)]
     if delays := results.delays():
-        lines = [f"- {system}: {1000 * delay:+.2f} ms in {_counted(count, 'file')}" for system, (delay, count) in delays.items()]
+        lines = [f"- {_plain(system)}: {1000 * delay:+.2f} ms in {_counted(count, 'file')}" for system, (delay, count) in delays.items()]
         parts += ["## Constant delays", "\n".join(lines)]
     if failures := results.failures():
-        lines = [f"- {item}, {system}: {what}: {reason}" for item, system, what, reason in failures]
+        lines = [f"- {_plain(f'{item}, {system}: {what}: {reason}')}" for item, system, what, reason in failures]
         parts += [f"## Not scored: {_counted(len(failures), 'time')}", "\n".join(lines)]
     if remarks := results.remarks():
-        parts += ["## Changed before scoring", "\n".join(f"- {remark} ({_counted(count, 'file')})" for remark, count in remarks.items())]
-    _save(path, "\n\n".join(parts) + "\n")
+        parts += [
+            "## Changed before scoring",
+            "\n".join(f"- {_plain(remark)} ({_counted(count, 'file')})" for remark, count in remarks.items()),
+        ]
+    save_text(path, "\n\n".join(parts) + "\n")
 
 
 def number(value: float | None, column: Column, sign: bool = False) -> str:
@@ -87,7 +91,7 @@ def _means(results: Results) -> str:
     rows = []
     for system in results.systems:
         means = [(column, results.mean(column, system)) for column in results.columns]
-        rows.append([system, *(_cell(mean, column) + _of(mean, results) for column, mean in means)])
+        rows.append([system, *(_cell(mean, column) + _of(mean, len(results.items)) for column, mean in means)])
     return _table(["", *map(heading, results.columns)], rows)
 
 
@@ -95,16 +99,16 @@ def _differences(results: Results, systems: Sequence[str]) -> str:
     rows = []
     for system in systems:
         means = [(column, results.difference(column, system)) for column in results.columns]
-        rows.append([system, *(_cell(mean, column, sign=True) for column, mean in means)])
+        rows.append([system, *(_cell(mean, column, sign=True) + _of(mean, len(results.items)) for column, mean in means)])
     return _table(["", *map(heading, results.columns)], rows)
 
 
 def _by_ratio(results: Results, column: Column) -> str:
     groups = results.groups()
     rows = [["files", *(str(int(chosen.sum())) for chosen in groups.values())]]
-    rows += [
-        [system, *(number(results.mean(column, system, chosen).value, column) for chosen in groups.values())] for system in results.systems
-    ]
+    for system in results.systems:
+        means = [(results.mean(column, system, chosen), int(chosen.sum())) for chosen in groups.values()]
+        rows.append([system, *(number(mean.value, column) + _of(mean, files) for mean, files in means)])
     return _table([heading(column), *(name.replace("-", "−") for name in groups)], rows)
 
 
@@ -114,8 +118,9 @@ def _cell(mean: Mean, column: Column, sign: bool = False) -> str:
     return text if mean.low is None else f"{text} [{number(mean.low, column, sign)}, {number(mean.high, column, sign)}]"
 
 
-def _of(mean: Mean, results: Results) -> str:
-    return "" if mean.files == len(results.items) else f" ({mean.files})"
+def _of(mean: Mean, files: int) -> str:
+    """Over how many files, where not over all."""
+    return "" if mean.files == files else f" ({mean.files})"
 
 
 def heading(column: Column) -> str:
@@ -124,14 +129,16 @@ def heading(column: Column) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    lines = [head, ["---"] * len(head), *([_plain(name), *cells] for name, *cells in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _plain(text: str) -> str:
+    """A name or a reason, so that Markdown shows it as it is."""
+    for letter in "\\|*<`[":
+        text = text.replace(letter, f"\\{letter}")
+    return " ".join(text.split())
 
 
 def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'s' * (count != 1)}"
-
-
-def _save(path: Path, text: str) -> None:
-    with replacement(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")

@@ -39,12 +39,12 @@ class Results:
 
     def difference(self, column: Column, system: str) -> Mean:
         """Of a system and the first one, over the items that both have."""
-        return self._mean(column, system, self.scores(column.name, system) - self.scores(column.name, self.systems[0]))
+        return self._mean(column, self.systems[0], self.scores(column.name, system) - self.scores(column.name, self.systems[0]))
 
     def groups(self) -> dict[str, np.ndarray]:
         """Which items (item) have which signal-to-noise ratio, from low to high; none where it is not known."""
         known = {record.item: record.snr_db for record in self.records if record.snr_db is not None}
-        ratios = np.array([known.get(item, np.nan) for item in self.items])
+        ratios = np.round([known.get(item, np.nan) for item in self.items], 1) + 0.0  # those of files are measured; no -0
         different = np.unique(ratios[~np.isnan(ratios)])
         if len(different) <= MOST_GROUPS:
             return {f"{ratio:g} dB": ratios == ratio for ratio in different}
@@ -56,7 +56,7 @@ class Results:
         compared = [system for system in self.systems if system != "unprocessed"] if len(self.systems) > 2 else self.systems
         scores = np.stack([self.scores(self.columns[0].name, system) for system in compared])
         spread = np.where(np.isnan(scores).any(0), -1, scores.max(0) - scores.min(0))
-        return [self.items[place] for place in np.argsort(-spread, kind="stable")[:count]]
+        return [self.items[place] for place in np.argsort(-spread, kind="stable")[:count] if spread[place] >= 0]
 
     def failures(self) -> list[tuple[str, str, str, str]]:
         """(item, system, what failed, why), what failed for one reason together."""
@@ -64,7 +64,8 @@ class Results:
         for record in self.records:
             for reason in dict.fromkeys(record.failures.values()):
                 names = [METRICS[name].title for name, why in record.failures.items() if why == reason]
-                found.append((record.item, record.system, ", ".join(names), reason))
+                what = ", ".join(names)
+                found.append((record.item, record.system, what, reason.removeprefix(f"{what}: ")))
         return found
 
     def delays(self) -> dict[str, tuple[float, int]]:

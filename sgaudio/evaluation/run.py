@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -11,13 +12,14 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from sgaudio.audio.files import replacement
-from sgaudio.evaluation.environment import versions
+from sgaudio.evaluation.environment import code, versions
 from sgaudio.evaluation.items import Item, digest
 from sgaudio.evaluation.scoring import Record, Task, estimated, score, scored
+from sgaudio.evaluation.storage import save_text
 from sgaudio.evaluation.systems import System, on_cpu
 from sgaudio.metrics import METRICS
 
@@ -27,9 +29,9 @@ OnRecord = Callable[[Record], None]
 
 
 def plan(items: Sequence[Item], systems: Sequence[System], metrics: Sequence[str], align: bool) -> list[Task]:
-    """A task for each item and system. Its key covers sounds, system, metrics and their packages."""
+    """A task for each item and system. Its key covers sounds, system, metrics, their packages and our own code."""
     known: dict[Path, str] = {}
-    rules = [versions(), {name: METRICS[name].versions() for name in metrics}, align]
+    rules = [code(), versions(), {name: METRICS[name].versions() for name in metrics}, align]
     tasks = []
     for item in items:
         sound = digest(item.files, known)
@@ -40,12 +42,19 @@ def plan(items: Sequence[Item], systems: Sequence[System], metrics: Sequence[str
     return tasks
 
 
-def run(tasks: Sequence[Task], journal: Path, jobs: int, on_record: OnRecord = lambda record: None) -> list[Record]:
+def run(
+    tasks: Sequence[Task],
+    journal: Path,
+    jobs: int,
+    on_record: OnRecord = lambda record: None,
+    settings: Mapping[str, Any] | None = None,
+) -> list[Record]:
     """The records of all tasks, in their order.
 
     Args:
-        journal: a file of records, a line each; those of earlier runs without a failure are taken over. In the end it holds these records.
-        jobs: processes. Each computes on one thread, so that nothing depends on their number.
+        journal: a file of settings and records, a line each; records of earlier runs without a failure are taken over.
+        jobs: processes. Each computes on one thread, so that nothing depends on their number; 0 for none but this one.
+        settings: in the journal's first line, for `settings_of`.
 
     Raises:
         AudioError: where the journal cannot be written.
@@ -55,23 +64,24 @@ def run(tasks: Sequence[Task], journal: Path, jobs: int, on_record: OnRecord = l
     for record in records.values():
         on_record(record)
     missing = [task for task in tasks if task.key not in records]
-    _write(journal, records)  # without those that no task asks for
+    head = _line({"settings": settings})
+    save_text(journal, head + "".join(_line(record.to_mapping()) for record in finished(journal).values()))
     with journal.open("a", encoding="utf-8") as file:
         for record in scored_side_by_side(missing, jobs):
             records[record.key] = record
-            file.write(_line(record))
+            file.write(_line(record.to_mapping()))
             file.flush()
             on_record(record)
     ordered = {task.key: records[task.key] for task in tasks}
-    _write(journal, ordered)
+    save_text(journal, head + "".join(_line(record.to_mapping()) for record in ordered.values()))
     return list(ordered.values())
 
 
 def finished(journal: Path) -> dict[str, Record]:
-    """The records of a journal by their keys; a line that an interruption cut is left out."""
+    """The records of a journal by their keys; a line that an interruption cut is left out, as is that of the settings."""
     found = {}
     if journal.is_file():
-        for line in journal.read_text(encoding="utf-8", errors="replace").splitlines():
+        for line in journal.read_text(encoding="utf-8", errors="replace").split("\n"):
             try:
                 record = Record(**json.loads(line))
             except (ValueError, TypeError):
@@ -80,10 +90,19 @@ def finished(journal: Path) -> dict[str, Record]:
     return found
 
 
+def settings_of(journal: Path) -> Any:
+    """Those of the run that wrote a journal; None where there is none, or its first line is no such."""
+    try:
+        with journal.open(encoding="utf-8", errors="replace") as file:
+            return json.loads(file.readline())["settings"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def scored_side_by_side(tasks: Sequence[Task], jobs: int) -> Iterator[Record]:
     """The records of the tasks as they are finished."""
     with _one_thread():
-        if min(jobs, len(tasks)) > 1:
+        if jobs and tasks:
             yield from _by_processes(tasks, min(jobs, len(tasks)))
         else:
             yield from map(score, tasks)
@@ -120,7 +139,9 @@ def _alone(task: Task) -> Record:
 
 def _submitted(pool: ProcessPoolExecutor, task: Task) -> Future[Record]:
     """A GPU's model runs in this process, one estimate after the other; all else in the pool."""
-    return pool.submit(score, task) if on_cpu(task.system) else pool.submit(scored, task, estimated(task))
+    made = () if on_cpu(task.system) else (estimated(task),)
+    with _deaf():
+        return pool.submit(scored, task, *made) if made else pool.submit(score, task)
 
 
 @contextmanager
@@ -138,9 +159,29 @@ def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
     pool.shutdown()
 
 
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """For a process that starts here: Ctrl-C goes to all of a terminal, and only the parent answers."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all of a terminal: the parent answers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
+
+
+def _end_with_parent() -> None:
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
 
 
 @contextmanager
@@ -159,10 +200,5 @@ def _one_thread() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _write(journal: Path, records: Mapping[str, Record]) -> None:
-    with replacement(journal) as temporary:
-        temporary.write_text("".join(map(_line, records.values())), encoding="utf-8")
-
-
-def _line(record: Record) -> str:
-    return json.dumps(record.to_mapping(), ensure_ascii=False) + "\n"
+def _line(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, allow_nan=False) + "\n"  # in ASCII: names may hold what is no text, or ends a line

@@ -1,12 +1,13 @@
 """One item, one system: its estimate, and every metric on it. Whatever fails is a line in the record, and stops nothing else."""
 
-from dataclasses import asdict, dataclass, field
+import warnings
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from sgaudio.errors import AudioError, SgaudioError
-from sgaudio.evaluation.delay import constant_delay, shifted
+from sgaudio.evaluation.delay import constant_delay
 from sgaudio.evaluation.items import Item, Sounds, brought_together
 from sgaudio.evaluation.systems import Estimate, System
 from sgaudio.metrics import METRICS
@@ -63,10 +64,14 @@ class Task:
 def estimated(task: Task) -> tuple[Sounds, Estimate] | str:
     """The sounds of the task's item, and the system's estimate; or, in a line, why there is none."""
     try:
-        sounds = task.item.load()
-        return sounds, task.system.estimate(task.item, sounds)
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            sounds = task.item.load()
+            estimate = task.system.estimate(task.item, sounds)
     except Exception as error:
         return _line(error)
+    told = tuple(str(warning.message) for warning in warned if warning.category is UserWarning)  # of a file that is truncated
+    return replace(sounds, remarks=sounds.remarks + told), estimate
 
 
 def scored(task: Task, made: tuple[Sounds, Estimate] | str) -> Record:
@@ -83,7 +88,9 @@ def scored(task: Task, made: tuple[Sounds, Estimate] | str) -> Record:
     rate = sounds.sample_rate or rate
     for name in task.metrics:
         try:
-            record.scores |= METRICS[name](estimate, sounds.clean, rate, noise=sounds.noise, text=task.item.text)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of packages, on sound for which they then have no value
+                record.scores |= METRICS[name](estimate, sounds.clean, rate, noise=sounds.noise, text=task.item.text)
         except Exception as error:
             record.failures[name] = _line(error)
     return record
@@ -105,12 +112,15 @@ def _comparable(estimate: np.ndarray, rate: int, sounds: Sounds, task: Task, rec
     estimate, remarks = brought_together(estimate, rate, sounds.clean, sounds.sample_rate or rate, "the estimate")
     record.remarks += remarks
     rate = sounds.sample_rate or rate
-    delay = constant_delay(estimate, sounds.clean[:, : estimate.shape[1]], rate)
+    length = min(estimate.shape[1], sounds.clean.shape[1])
+    delay = constant_delay(estimate[:, :length], sounds.clean[:, :length], rate)
     record.delay = None if delay is None else delay / rate
     if delay and task.align:
-        estimate = shifted(estimate, delay)
+        estimate, sounds = estimate[:, max(0, delay) :], sounds.cut(max(0, -delay), sounds.clean.shape[1])
         record.remarks.append(f"moved by {-delay} samples: it was {'late' if delay > 0 else 'early'}")
-    return estimate, sounds.cut(estimate.shape[1])
+    assert sounds.clean is not None
+    length = min(estimate.shape[1], sounds.clean.shape[1])
+    return estimate[:, :length], sounds.cut(0, length)
 
 
 def _line(error: Exception) -> str:

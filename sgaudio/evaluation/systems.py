@@ -57,7 +57,7 @@ class Folder:
     root: Path
 
     def about(self) -> dict[str, Any]:
-        return {"kind": "folder", "folder": str(self.root)}
+        return {"kind": "folder"}
 
     def files(self, item: Item) -> tuple[Path, ...]:
         return tuple(file for root, file in item.estimates if root == self.root)

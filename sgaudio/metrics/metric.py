@@ -107,7 +107,11 @@ class Metric:
                 extras["noise"] = ready["noise"][channel]
             clean = ready["reference"][channel] if "reference" in ready else None
             values.append(self.score(ready["estimate"][channel], clean, rate, **extras))
-        return {name: float(np.mean([value[name] for value in values])) for name in values[0]}
+        scores = {name: float(np.mean([value[name] for value in values])) for name in values[0]}
+        for name, score in scores.items():
+            if not np.isfinite(score):
+                raise AudioError(f"{name}: is {score} for this sound")
+        return scores
 
     @property
     def title(self) -> str:

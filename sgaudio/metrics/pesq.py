@@ -33,3 +33,5 @@ def _pesq(estimate: np.ndarray, reference: np.ndarray, sample_rate: int, mode: s
     except pesq.PesqError as error:
         detail = error.args[0] if error.args else type(error).__name__
         raise AudioError(f"PESQ-{mode}: {detail.decode() if isinstance(detail, bytes) else detail}") from error
+    except ValueError as error:
+        raise AudioError(f"PESQ-{mode}: no value for this sound, which is all but silent ({error})") from error

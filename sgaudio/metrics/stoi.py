@@ -34,7 +34,7 @@ def _stoi(estimate: np.ndarray, reference: np.ndarray, sample_rate: int, extende
         with warnings.catch_warnings():
             warnings.simplefilter("error", RuntimeWarning)
             return float(stoi(reference, estimate, sample_rate, extended=extended))
-    except RuntimeWarning as error:
+    except (RuntimeWarning, ValueError) as error:
         raise AudioError(f"{'ESTOI' if extended else 'STOI'}: too little speech in the reference") from error
     finally:
         np.random.set_state(generator)  # noqa: NPY002

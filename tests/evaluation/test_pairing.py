@@ -66,14 +66,30 @@ def test_hidden_files_and_other_files_are_passed_over(tree):
     assert list(sounds_below(tree / "clean")) == ["deep/three", "deep/two", "one"]
 
 
+def test_linked_folders_are_followed_once_and_loops_end(tree):
+    put(tree / "elsewhere/four.wav", sound(0))
+    (tree / "clean/linked").symlink_to(tree / "elsewhere")
+    (tree / "clean/deep/up").symlink_to(tree / "clean")
+    assert list(sounds_below(tree / "clean")) == ["deep/three", "deep/two", "linked/four", "one"]
+
+
+def test_an_id_with_a_suffix_finds_its_estimate(tree):
+    rows = (tree / "mixtures.tsv").read_text()
+    (tree / "mixtures.tsv").write_text(rows.replace("\na\t", "\none.wav\t"))
+    (item, _), left_out = mixed(tree / "mixtures.tsv", estimates=[tree / "enhanced"])
+    assert item.estimates == ((tree / "enhanced", tree / "enhanced/one.wav"),)
+    assert left_out == [f"{tree / 'enhanced'}: left out for want of a counterpart: 'deep/three' (and 1 more)"]
+
+
 def test_texts_go_by_name(tree):
     text = tree / "text.tsv"
-    text.write_text("one.wav\tHello, there.\n\ndeep/two\tyes\ndeep/three\tno\nmore\tnot needed\n")
+    text.write_text("one.WAV\tHello, there.\n\ndeep/two\tyes\ndeep/three\tno\nmore\tnot needed\n")
     items, _ = pairs(tree / "clean", None, [tree / "enhanced"], text)
     assert {item.name: item.text for item in items} == {"one": "Hello, there.", "deep/two": "yes", "deep/three": "no"}
     assert given(pairs(estimates=[tree / "enhanced"], text=text)[0]) == {"words"}
     for content, message in {
         "one\tyes\n": "text.tsv: no line for 'deep/three' \\(and 1 more\\)",
+        "one\tyes\none.wav\tno\n": "text.tsv: line 2: 'one' stands there a second time",
         "one yes\n": "text.tsv: line 1: a name, a tab and a text are expected",
         "one\t \n": "text.tsv: line 1: a name, a tab and a text are expected",
     }.items():

@@ -48,6 +48,14 @@ def test_files_of_one_ratio_stand_together_from_low_to_high():
     assert records({"ours": [1.0]}).groups() == {}
 
 
+def test_measured_ratios_that_differ_by_rounding_stand_together():
+    results = records({"ours": [1.0, 2.0, 3.0, 4.0]}, ratios=[5.000001, 4.999998, -1e-7, 2e-7])
+    assert {name: chosen.tolist() for name, chosen in results.groups().items()} == {
+        "0 dB": [False, False, True, True],
+        "5 dB": [True, True, False, False],
+    }
+
+
 def test_many_different_ratios_are_put_into_groups_of_five_decibels():
     ratios = [-0.1, 0.0, 1.3, 2.2, 3.1, 4.9, 5.0, 11.0, 12.0]
     groups = records({"ours": list(ratios)}, ratios).groups()
@@ -58,7 +66,7 @@ def test_many_different_ratios_are_put_into_groups_of_five_decibels():
 def test_the_files_on_which_systems_differ_most_come_first():
     results = records({"a": [1.0, 5.0, None, 2.0], "b": [2.0, 1.0, 9.0, 2.5], "unprocessed": [90.0, 0.0, 0.0, 0.0]})
     assert results.most_different(2) == ["file1", "file0"]
-    assert results.most_different(0) == []
+    assert results.most_different(9) == ["file1", "file0", "file3"]  # not the one that a system was not scored on
 
 
 def test_a_delay_is_told_where_most_estimates_have_it():
@@ -69,16 +77,17 @@ def test_a_delay_is_told_where_most_estimates_have_it():
 
 
 def test_tables_say_means_intervals_and_failures(tmp_path):
-    results = records({"ours | mine": [10.0, None, 14.0], "other": [9.0, 7.0, 12.0]}, ratios=[0.0, 5.0, 5.0])
+    results = records({"ours | *mine*": [10.0, None, 14.0], "other": [9.0, 7.0, 12.0]}, ratios=[0.0, 5.0, 5.0])
     save_markdown(tmp_path / "table.md", results)
     text = (tmp_path / "table.md").read_text()
     assert "|  | SI-SDR (dB) ↑ |" in text
-    assert "| ours \\| mine | 12.00 [10.00, 14.00] (2) |" in text
-    assert "| other | **−1.50** [−2.00, −1.00] |" in text
+    assert "| ours \\| \\*mine\\* | 12.00 [10.00, 14.00] (2) |" in text
+    assert "| other | **−1.50** [−2.00, −1.00] (2) |" in text
     assert "Means over 3 files, 3 s (over as many as stand behind, where some were not scored)" in text
     assert "| SI-SDR (dB) ↑ | 0 dB | 5 dB |" in text
     assert "| files | 1 | 2 |" in text
-    assert "- file1, ours | mine: SI-SDR: reference is silent" in text
+    assert "| ours \\| \\*mine\\* | 10.00 | 14.00 (1) |" in text
+    assert "- file1, ours \\| \\*mine\\*: SI-SDR: reference is silent" in text
 
 
 def test_the_csv_has_a_line_for_each_file_and_system_with_all_digits(tmp_path):
@@ -87,7 +96,7 @@ def test_the_csv_has_a_line_for_each_file_and_system_with_all_digits(tmp_path):
     assert (tmp_path / "scores.csv").read_text().splitlines() == [
         "file,system,snr_db,seconds,delay_s,SI-SDR,failed,remarks",
         "file0,ours,,1.0,0.0,0.3333333333333333,,",
-        "file1,ours,,1.0,0.0,,SI-SDR: reference is silent,",
+        "file1,ours,,1.0,0.0,,si-sdr: reference is silent,",
     ]
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import torch
 
-from sgaudio.evaluation import Folder, Unprocessed, folders, mixed, pairs
+from sgaudio.evaluation import Folder, Unprocessed, folders, mixed, models, pairs
 from sgaudio.evaluation.run import finished, plan, run, scored_side_by_side
 from sgaudio.evaluation.systems import Estimate
 
@@ -44,26 +45,26 @@ def tasks(tree):
 
 def test_a_finished_sound_is_not_scored_twice(tree, tasks, monkeypatch):
     journal = tree / "scores.jsonl"
-    first = run(tasks(), journal, jobs=1)
+    first = run(tasks(), journal, jobs=0)
     text = journal.read_text()
     monkeypatch.setattr("sgaudio.evaluation.run.score", lambda task: pytest.fail("scored again"))
     seen = []
-    assert run(tasks(), journal, 1, seen.append) == first == seen
+    assert run(tasks(), journal, 0, seen.append) == first == seen
     assert journal.read_text() == text
 
 
 @pytest.mark.parametrize("kept", [0, 1, 3])
 def test_an_interrupted_run_goes_on_where_it_stopped(tree, tasks, kept, monkeypatch):
     journal = tree / "scores.jsonl"
-    whole = run(tasks(), journal, jobs=1)
+    whole = run(tasks(), journal, jobs=0)
     lines = journal.read_text().splitlines(keepends=True)
-    journal.write_text("".join(lines[:kept]) + lines[kept][:40])  # and half a line
+    journal.write_text("".join(lines[: kept + 1]) + lines[kept + 1][:40])  # of the settings and some records, and half a line
     assert list(finished(journal).values()) == whole[:kept]
     scored = []
     from sgaudio.evaluation.scoring import score
 
     monkeypatch.setattr("sgaudio.evaluation.run.score", lambda task: scored.append(task) or score(task))
-    assert run(tasks(), journal, jobs=1) == whole
+    assert run(tasks(), journal, jobs=0) == whole
     assert len(scored) == len(whole) - kept
     assert journal.read_text() == "".join(lines)
 
@@ -92,22 +93,30 @@ def test_what_failed_is_tried_again(tree, tasks):
     (tree / "enhanced/one.wav").unlink()
     journal = tree / "scores.jsonl"
     reason = f"{tree / 'enhanced/one.wav'}: no such file or directory"
-    assert [record.failures for record in run(tasks(), journal, 1)][-2] == dict.fromkeys(OWN, reason)
+    assert [record.failures for record in run(tasks(), journal, 0)][-2] == dict.fromkeys(OWN, reason)
     tries = []
-    run(tasks(), journal, 1, lambda record: tries.append(record.item))
+    run(tasks(), journal, 0, lambda record: tries.append(record.item))
     assert tries[-1] == "one"
     assert len(tries) == 6
 
 
 def test_nothing_depends_on_the_number_of_processes(tree, tasks, tiny):
-    from sgaudio.evaluation import models
-
     items, _ = pairs(tree / "clean", tree / "noisy")
     plans = plan(items, [*models([str(tiny)], steps=[1, 2], device="cpu"), Unprocessed()], OWN, False)
     found = [run(plans, tree / f"{jobs}.jsonl", jobs) for jobs in (1, 3)]
     assert found[0] == found[1]
     assert (tree / "1.jsonl").read_bytes() == (tree / "3.jsonl").read_bytes()
     assert all(not record.failures for record in found[0])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_model_on_a_gpu_scores_as_on_the_processor(tree, tiny):
+    items, _ = pairs(tree / "clean", tree / "noisy")
+    found = [run(plan(items, models([str(tiny)], device=device), OWN, False), tree / f"{device}.jsonl", 3) for device in ("cpu", "cuda")]
+    for on_cpu, on_gpu in zip(*found, strict=True):
+        assert on_gpu.scores == pytest.approx(on_cpu.scores, abs=1e-3)
+        assert not on_gpu.failures
 
 
 def test_a_process_that_ends_takes_no_other_sound_along(tree):
@@ -129,7 +138,7 @@ def test_folders_are_called_by_what_tells_them_apart(tree):
 
 
 def test_records_are_plain_text(tree, tasks):
-    run(tasks(), tree / "scores.jsonl", 1)
-    for line in (tree / "scores.jsonl").read_text().splitlines():
+    run(tasks(), tree / "scores.jsonl", 0)
+    for line in (tree / "scores.jsonl").read_text().splitlines()[1:]:
         record = json.loads(line)
         assert all(np.isfinite(value) for value in record["scores"].values())

@@ -41,7 +41,7 @@ def test_lengths_that_differ_a_little_are_cut_to_the_common_part(tree, frames, w
 @pytest.mark.parametrize(
     ("estimate", "reason"),
     [
-        (np.resize(sound(0), 12_001), "the estimate lasts 1.50 s, the clean sound 0.50 s: no more than 1 s may lie between"),
+        (np.resize(sound(0), 12_001), "the estimate lasts 1.50 s, the clean sound 0.50 s: at most 1 s or half may lie between"),
         (np.stack([sound(0)] * 2), "the estimate has 2 channels, the clean sound has 1 channel: mono and stereo are not compared"),
         (np.where(sound(0) > 0.2, np.nan, sound(0)), "estimate has NaN or infinite samples"),
         (np.zeros(4_000, np.float32), "estimate is silent"),
@@ -66,13 +66,30 @@ def test_a_metric_that_fails_leaves_the_others_alone(tree):
     assert set(record.scores) == {"SI-SDR", "LSD", "level"}
 
 
-def test_a_constant_delay_is_found_and_only_removed_when_asked_for(tree):
-    late = np.concatenate([np.zeros(80, np.float32), sound(0)[:-80]])
-    as_it_is, aligned = scored(tree, late), scored(tree, late, align=True)
-    assert as_it_is.delay == aligned.delay == 0.01
+@pytest.mark.parametrize("delay", [80, -80])
+def test_a_constant_delay_is_found_and_only_removed_when_asked_for(tree, delay):
+    whole = sound(0) + 0.1 * sound(20)
+    moved = np.concatenate([np.zeros(80, np.float32), whole]) if delay > 0 else whole[80:]
+    as_it_is, aligned = scored(tree, moved), scored(tree, moved, align=True)
+    assert as_it_is.delay == aligned.delay == delay / RATE
     assert as_it_is.scores["SI-SDR"] < -10
-    assert aligned.scores["SI-SDR"] > 15
-    assert (as_it_is.remarks, aligned.remarks) == ([], ["moved by -80 samples: it was late"])
+    assert aligned.remarks[-1] == f"moved by {-delay} samples: it was {'late' if delay > 0 else 'early'}"
+    if delay > 0:  # nothing is missing
+        assert aligned.scores == scored(tree, whole).scores
+    else:
+        put(tree / "clean/one.wav", sound(0)[80:])
+        assert aligned.scores == scored(tree, moved).scores
+
+
+def test_what_is_wrong_with_a_file_is_in_the_record_not_on_the_screen(tree, recwarn):
+    file = tree / "enhanced/one.wav"
+    file.write_bytes(file.read_bytes()[:-400])
+    record = score(
+        Task(Item("one", tree / "clean/one.wav", estimates=((tree / "enhanced", file),)), Folder("e", tree / "enhanced"), OWN[:1], False)
+    )
+    assert record.remarks[0].startswith(f"{file}: truncated: the header claims ")
+    assert list(record.scores) == ["SI-SDR"]
+    assert not recwarn
 
 
 def test_the_ratio_of_a_pair_is_measured_and_the_noise_is_what_the_noisy_sound_has_besides(tree):
