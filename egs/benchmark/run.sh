@@ -4,8 +4,7 @@ set -euo pipefail
 devset=$(realpath "${1:?usage: run.sh DEVSET (README.md says what lies in it)}")
 cd "$(dirname "$0")"
 
-work=work  # a relative name, as it stands in the results
-mkdir -p "$work"
+work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 sgaudio evaluate --mixtures mixtures.tsv --root "$devset" --model denoise --steps 1 2 4 --against rnnoise deepfilternet3 \

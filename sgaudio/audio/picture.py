@@ -83,7 +83,7 @@ def save_spectrograms(path: str | os.PathLike[str], traces: Mapping[str, Trace],
         look = {"origin": "lower", "aspect": "auto", "cmap": "magma", "vmin": loudest - RANGE, "vmax": loudest}
         images.append(axis.imshow(level, extent=extent, **look))
         axis.set_facecolor(images[0].get_cmap()(0))  # where a shorter one has ended
-        axis.set_title(label, loc="left", fontsize="medium", parse_math=False)
+        axis.set_title(as_text(label), loc="left", fontsize="medium", parse_math=False)
         if place % columns == 0:
             axis.set_ylabel("frequency in kHz")
         if place + columns >= len(traces):  # nothing below
@@ -93,9 +93,14 @@ def save_spectrograms(path: str | os.PathLike[str], traces: Mapping[str, Trace],
         axis.remove()
     grid[0].set_xlim(0, max(trace.seconds for trace in traces.values()))
     grid[0].set_ylim(0, max(trace.sample_rate for trace in traces.values()) / 2000)
-    figure.suptitle(title, parse_math=False)
+    figure.suptitle(as_text(title), parse_math=False)
     figure.colorbar(images[0], ax=list(grid[: len(traces)]), label="dB")
     save_figure(path, figure)
+
+
+def as_text(name: str) -> str:
+    """The name of a file, in which bytes that are no text become question marks."""
+    return name.encode(errors="replace").decode()
 
 
 def make_figure(size: tuple[float, float]) -> "Figure":

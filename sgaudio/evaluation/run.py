@@ -59,13 +59,13 @@ def run(
     Raises:
         AudioError: where the journal cannot be written.
     """
-    known = {key: record for key, record in finished(journal).items() if not record.failures}
-    records = {task.key: known[task.key] for task in tasks if task.key in known}
+    earlier = finished(journal)
+    records = {task.key: earlier[task.key] for task in tasks if task.key in earlier and not earlier[task.key].failures}
     for record in records.values():
         on_record(record)
     missing = [task for task in tasks if task.key not in records]
     head = _line({"settings": settings})
-    save_text(journal, head + "".join(_line(record.to_mapping()) for record in finished(journal).values()))
+    save_text(journal, head + "".join(_line(record.to_mapping()) for record in earlier.values()))
     with journal.open("a", encoding="utf-8") as file:
         for record in scored_side_by_side(missing, jobs):
             records[record.key] = record

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from sgaudio.audio.files import read
+from sgaudio.audio.picture import as_text
 from sgaudio.errors import AudioError, ConfigError
 from sgaudio.evaluation.items import Item, Sounds
 from sgaudio.evaluation.peers import PEERS
@@ -140,7 +141,7 @@ def folders(roots: Sequence[Path]) -> list[Folder]:
     depth = 1
     while len({path[-depth:] for path in parts}) < len(parts):
         depth += 1
-    return [Folder("/".join(path[-depth:]), root) for path, root in zip(parts, roots, strict=True)]
+    return [Folder(as_text("/".join(path[-depth:])), root) for path, root in zip(parts, roots, strict=True)]
 
 
 def models(

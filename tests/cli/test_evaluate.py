@@ -1,10 +1,13 @@
 """`sgaudio evaluate`: in this process where that shows the same, in a real one for several processes and interruptions."""
 
 import json
+import os
+import pty
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,7 @@ import soundfile
 from sgaudio.cli import main
 
 RATE = 8_000
+PROGRAM = [sys.executable, "-c", "from sgaudio.cli import main; main()"]
 OWN = ("--metrics", "si-sdr", "lsd", "level")
 FILES = {"results.json", "scores.csv", "scores.jsonl", "table.md", "boxes.png"}
 
@@ -226,20 +230,104 @@ def test_a_peer_that_is_not_installed_is_one_line(evaluate, monkeypatch):
     assert (status, err) == (2, ["sgaudio: peer 'rnnoise': pyrnnoise is not installed: pip install 'sgaudio[peers]'"])
 
 
-def test_an_interrupted_command_leaves_what_is_finished_and_goes_on(tiny):
+def test_a_file_that_is_missing_costs_its_row_and_no_picture(evaluate):
+    Path("mixtures.tsv").write_text(Path("mixtures.tsv").read_text() + "z\tclean/a.wav\tnone.wav\t0\t0\n")
+    status, out, err = evaluate("--mixtures", "mixtures.tsv", "--estimate", "enhanced", *OWN, "--spectrograms", 9, "-o", "results")
+    assert (status, len(out.splitlines())) == (1, 3)
+    assert err[-1] == "evaluate: z, unprocessed: SI-SDR, LSD, level: none.wav: no such file or directory"
+    assert not Path("results/spectrograms").exists()  # no mixture has an estimate of its name
+
+
+def test_names_that_are_long_or_no_text_or_look_like_markup_are_only_names(tiny):
+    names = ["x" * 250, "z[red]$a|b*", "two\u2028lines", os.fsdecode(b"caf\xe9")]
+    for folder in ("odd", "even"):
+        Path(folder).mkdir()
+        for seed, name in enumerate(names):
+            soundfile.write(os.fsencode(f"{folder}/{name}.wav"), sound(seed) + (folder == "even") * 0.1 * sound(9), RATE, subtype="FLOAT")
+    words = ["evaluate", "--clean", "odd", "--estimate", "even", *OWN, "--spectrograms", "9", "-o", "results", "--jobs", "1"]
+    parent, child = pty.openpty()  # a terminal, on which names are shown as they come
+    shown = b""
+    with subprocess.Popen([*PROGRAM, *words], stdout=subprocess.DEVNULL, stderr=child) as process:
+        os.close(child)
+        with suppress(OSError):  # how a terminal ends
+            while block := os.read(parent, 10_000):
+                shown += block
+    os.close(parent)
+    assert process.returncode == 0, shown
+    assert len(list(Path("results/spectrograms").iterdir())) == 4
+    assert json.loads(Path("results/results.json").read_text())["means"]["even"]["SI-SDR"]["files"] == 4
+    again = subprocess.run([*PROGRAM, *words], capture_output=True, timeout=120)
+    assert again.returncode == 0, again.stderr
+
+
+def test_an_unfinished_evaluation_is_not_lost_to_another(evaluate):
+    assert evaluate(*PAIRS, "-o", "results")[0] == 0
+    for path in Path("results").iterdir():
+        if path.name != "scores.jsonl":
+            path.unlink()
+    before = Path("results/scores.jsonl").read_bytes()
+    other = ("--clean", "clean", "--estimate", "enhanced", *OWN, "-o", "results")
+    status, _, err = evaluate(*other)
+    assert (status, Path("results/scores.jsonl").read_bytes()) == (2, before)
+    assert err[-1].startswith("sgaudio: results: holds an evaluation of other systems")
+    assert evaluate(*other, "--overwrite")[0] == 0
+
+
+@pytest.fixture
+def busy(tiny):
+    """A real command in the middle of its work on two processes, and its journal."""
     rows = ["id\tspeech\tnoise\tsnr_db", *(f"m{place}\tclean/a.wav\tclean/deep/b.wav\t{place}" for place in range(300))]
     Path("many.tsv").write_text("\n".join(rows) + "\n")
-    words = [sys.executable, "-c", "from sgaudio.cli import main; main()", "evaluate", "--mixtures", "many.tsv"]
-    words += ["--model", str(tiny), "--device", "cpu", "--steps", "8", *OWN, "-o", "results", "--jobs", "2"]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+    words = [
+        "evaluate",
+        "--mixtures",
+        "many.tsv",
+        "--model",
+        str(tiny),
+        "--device",
+        "cpu",
+        "--steps",
+        "8",
+        *OWN,
+        "-o",
+        "results",
+        "--jobs",
+        "2",
+    ]
+    with subprocess.Popen([*PROGRAM, *words], stderr=subprocess.PIPE, text=True) as process:
         journal = Path("results/scores.jsonl")
         while process.poll() is None and not (journal.exists() and journal.read_text().count("\n") > 1):
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        err = process.stderr.read()
-        assert process.wait() == 130, err
-    assert err.splitlines()[-1] == "sgaudio: interrupted"
+        yield process, journal
+
+
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_command_leaves_what_is_finished(busy, sent, status):
+    process, journal = busy
+    process.send_signal(sent)
+    err = process.stderr.read()
+    assert process.wait() == status, err
     assert "Traceback" not in err
     finished = [json.loads(line) for line in journal.read_text().splitlines()][1:]
     assert 0 < len(finished) < 600
     assert not list(Path("results").glob(".sgaudio*"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="asks the Linux kernel for the children")
+def test_a_killed_command_takes_its_processes_along(busy):
+    process, _ = busy
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(children) >= 2
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 60
+    while alive := [child for child in children if _is_alive(child)]:
+        assert time.monotonic() < deadline, alive
+        time.sleep(0.1)
+
+
+def _is_alive(process: str) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

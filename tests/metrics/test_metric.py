@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -103,6 +104,13 @@ def test_sound_that_cannot_be_judged_is_named(name, change, message, pair):
 def test_too_little_speech_is_a_line(name, message, pair):
     with pytest.raises(AudioError, match=message):
         ready(name)(pair[1][:3000], pair[0][:3000], RATE)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_value_that_is_no_number_is_a_line(value, pair):
+    probe = replace(METRICS["lsd"], score=lambda *_: {"LSD": value})
+    with pytest.raises(AudioError, match=f"LSD: is {value} for this sound"):
+        probe(*pair, RATE)
 
 
 def test_what_pesq_raises_on_silence_is_a_line(monkeypatch, pair):

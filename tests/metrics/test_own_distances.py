@@ -31,6 +31,11 @@ def test_silence_in_the_estimate_costs_at_most_the_depth():
     assert 60 < METRICS["lsd"](estimate, clean, RATE)["LSD"] < 80
 
 
+def test_words_in_the_last_half_of_a_frame_have_a_level():
+    clean = np.where(np.arange(16_100) < 16_000, 0, voice()[:16_100])
+    assert METRICS["level"](0.5 * clean, clean, RATE)["level"] == pytest.approx(-6.02, abs=0.01)
+
+
 @pytest.mark.parametrize("frames", [1, 100, 600])
 def test_short_sounds_have_values(frames):
     sound = voice()[3000 : 3000 + frames]
