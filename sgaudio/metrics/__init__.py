@@ -9,7 +9,7 @@ from sgaudio.metrics.dnsmos import dnsmos
 from sgaudio.metrics.energy_ratios import si_sdr, si_sir
 from sgaudio.metrics.level import level_error
 from sgaudio.metrics.metric import Column, Metric, Need
-from sgaudio.metrics.pesq import narrow_band, wide_band
+from sgaudio.metrics.pesq_itu import narrow_band, wide_band
 from sgaudio.metrics.selection import selected
 from sgaudio.metrics.spectral_distance import log_spectral_distance
 from sgaudio.metrics.stoi import extended_intelligibility, intelligibility

@@ -10,7 +10,7 @@ import pytest
 
 from sgaudio.errors import AudioError, ConfigError
 from sgaudio.metrics import METRICS, selected
-from sgaudio.metrics.pesq import narrow_band
+from sgaudio.metrics.pesq_itu import narrow_band
 from sgaudio.metrics.selection import DEFAULT
 
 from .conftest import RATE, noisy, voice
