@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -119,7 +120,8 @@ def test_a_model_on_a_gpu_scores_as_on_the_processor(tree, tiny):
         assert not on_gpu.failures
 
 
-def test_a_process_that_ends_takes_no_other_sound_along(tree):
+def test_a_process_that_ends_takes_no_other_sound_along(tree, monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])  # where other processes find the class above
     items, _ = pairs(tree / "clean", tree / "noisy")
     tasks = plan(items, [Deadly(), Unprocessed()], OWN, False)
     records = {(record.item, record.system): record for record in scored_side_by_side(tasks, 2)}
