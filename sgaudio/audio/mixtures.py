@@ -38,7 +38,7 @@ MOST = 2**53  # samples
 DIRECT = 0.0025  # seconds behind the direct path that still belong to it
 
 
-class Sounds(NamedTuple):
+class Mixed(NamedTuple):
     """Clean and noisy sound, float32 (time), and their rate in Hz."""
 
     clean: np.ndarray
@@ -66,7 +66,7 @@ class Mixture:
         """What it is made of."""
         return tuple(path for path in (self.speech, self.noise, self.room) if path)
 
-    def load(self, sample_rate: int | None = None) -> Sounds:
+    def load(self, sample_rate: int | None = None) -> Mixed:
         """Read and mix, at a rate in Hz, by default that of the speech.
 
         Raises:
@@ -87,7 +87,7 @@ class Mixture:
             if not powers[1]:
                 raise AudioError(f"{self.noise}: silent where {self.name} uses it")
             noisy = speech + np.sqrt(powers[0] / powers[1]) * 10 ** (-self.snr_db / 20) * noise
-        return Sounds(clean.astype(np.float32), noisy.astype(np.float32), rate)
+        return Mixed(clean.astype(np.float32), noisy.astype(np.float32), rate)
 
     def _in_the_room(self, speech: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray]:
         """Speech by the direct path alone, and by all paths; both as long as the speech."""

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from sgaudio.evaluation import Evaluation, Results
-from sgaudio.evaluation.report import heading, number
+from sgaudio.evaluation.report import counted, heading, number
 from sgaudio.evaluation.scoring import Record
 from sgaudio.metrics import METRICS
 
@@ -31,7 +31,7 @@ class EvaluationScreen:
         """A first line, and a bar with the time that is left, shown on a terminal only."""
         items, systems = len(evaluation.items), len(evaluation.systems)
         names = ", ".join(METRICS[name].title for name in evaluation.metrics)
-        self.say(f"{_counted(items, 'sound')} by {_counted(systems, 'system')}: {names}")
+        self.say(f"{counted(items, 'sound')} by {counted(systems, 'system')}: {names}")
         columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
         with Progress(*columns, console=self.console, disable=not self.console.is_terminal, transient=True) as self._progress:
             self._bar = self._progress.add_task("", total=items * systems)
@@ -51,24 +51,20 @@ class EvaluationScreen:
         console.print(table)
         for system, (delay, count) in results.delays().items():
             what = "removed" if align else "--align removes it"
-            self.say(f"{system}: {1000 * abs(delay):.2f} ms {'late' if delay > 0 else 'early'} in {_counted(count, 'sound')}: {what}")
+            self.say(f"{system}: {1000 * abs(delay):.2f} ms {'late' if delay > 0 else 'early'} in {counted(count, 'sound')}: {what}")
         changed = results.remarks()
         if changed:
             remark = next(iter(changed))
-            self.say(f"changed before scoring: {remark} ({_counted(changed[remark], 'sound')}){_more(len(changed))}")
+            self.say(f"changed before scoring: {remark} ({counted(changed[remark], 'sound')}){_more(len(changed))}")
         failures = results.failures()
         whole = sum(not record.failures for record in results.records)
-        line = f"{_counted(whole, 'estimate')} scored" if not failures else f"{whole} of {len(results.records)} estimates scored in full"
+        line = f"{counted(whole, 'estimate')} scored" if not failures else f"{whole} of {len(results.records)} estimates scored in full"
         self.say(f"{line}; results in {out}" + ("; not scored:" if failures else ""))
         for item, system, what, reason in failures[:MOST_LINES]:
             self.say(f"{item}, {system}: {what}: {reason}")
         if len(failures) > MOST_LINES:
             self.say(f"and {len(failures) - MOST_LINES} more, in {out / 'table.md'}")
         return not failures
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def _more(count: int) -> str:

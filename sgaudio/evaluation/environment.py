@@ -2,7 +2,6 @@
 
 import platform
 import subprocess
-from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
@@ -16,10 +15,10 @@ PARTS = ("audio", "metrics", "models", "nets", "processes", "solvers", "streamin
 PACKAGES = ("torch", "numpy", "soundfile", "soxr")
 
 
-def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
+def versions() -> dict[str, str]:
     """Of the packages that are installed, of Python and libsndfile."""
     found = {"sgaudio": __version__, "python": platform.python_version(), "libsndfile": soundfile.__libsndfile_version__}
-    for package in packages:
+    for package in PACKAGES:
         try:
             found[package] = version(package)
         except PackageNotFoundError:

@@ -57,7 +57,7 @@ def save_markdown(path: Path, results: Results, notes: Sequence[str] = ()) -> No
     parts = [
         "# Evaluation",
         _means(results),
-        f"Means over {_counted(len(results.items), 'file')}, {seconds:.0f} s{behind}{intervals}.",
+        f"Means over {counted(len(results.items), 'file')}, {seconds:.0f} s{behind}{intervals}.",
         *notes,
     ]
     if rest:
@@ -69,15 +69,15 @@ def save_markdown(path: Path, results: Results, notes: Sequence[str] = ()) -> No
     if len(results.groups()) > 1:
         parts += ["## By signal-to-noise ratio", *(_by_ratio(results, column) for column in results.columns)]
     if delays := results.delays():
-        lines = [f"- {_plain(system)}: {1000 * delay:+.2f} ms in {_counted(count, 'file')}" for system, (delay, count) in delays.items()]
+        lines = [f"- {_plain(system)}: {1000 * delay:+.2f} ms in {counted(count, 'file')}" for system, (delay, count) in delays.items()]
         parts += ["## Constant delays", "\n".join(lines)]
     if failures := results.failures():
         lines = [f"- {_plain(f'{item}, {system}: {what}: {reason}')}" for item, system, what, reason in failures]
-        parts += [f"## Not scored: {_counted(len(failures), 'time')}", "\n".join(lines)]
+        parts += [f"## Not scored: {counted(len(failures), 'time')}", "\n".join(lines)]
     if remarks := results.remarks():
         parts += [
             "## Changed before scoring",
-            "\n".join(f"- {_plain(remark)} ({_counted(count, 'file')})" for remark, count in remarks.items()),
+            "\n".join(f"- {_plain(remark)} ({counted(count, 'file')})" for remark, count in remarks.items()),
         ]
     save_text(path, "\n\n".join(parts) + "\n")
 
@@ -140,5 +140,6 @@ def _plain(text: str) -> str:
     return " ".join(text.split())
 
 
-def _counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
+    """A number of things."""
     return f"{count} {noun}{'s' * (count != 1)}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sgaudio.evaluation.scoring import Record
+from sgaudio.evaluation.systems import UNPROCESSED
 from sgaudio.metrics import METRICS, Column
 from sgaudio.metrics.statistics import Mean, mean
 
@@ -53,7 +54,7 @@ class Results:
 
     def most_different(self, count: int) -> list[str]:
         """The items on which the first column's scores differ most between systems, the noisy sound apart."""
-        compared = [system for system in self.systems if system != "unprocessed"] if len(self.systems) > 2 else self.systems
+        compared = [system for system in self.systems if system != UNPROCESSED] if len(self.systems) > 2 else self.systems
         scores = np.stack([self.scores(self.columns[0].name, system) for system in compared])
         spread = np.where(np.isnan(scores).any(0), -1, scores.max(0) - scores.min(0))
         return [self.items[place] for place in np.argsort(-spread, kind="stable")[:count] if spread[place] >= 0]

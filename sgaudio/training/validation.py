@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sgaudio.audio.mixtures import Mixture, Sounds, read_mixtures
+from sgaudio.audio.mixtures import Mixed, Mixture, read_mixtures
 from sgaudio.errors import ConfigError
 from sgaudio.metrics.energy_ratios import si_sdr
 from sgaudio.models import Enhancer
 from sgaudio.training.data import side_by_side
 
 
-def load_mixtures(table: Path, snr: tuple[float, float], sample_rate: int) -> list[Sounds]:
+def load_mixtures(table: Path, snr: tuple[float, float], sample_rate: int) -> list[Mixed]:
     """The mixtures of a table (`sgaudio.audio.mixtures`) with a signal-to-noise ratio in a range, in dB.
 
     Raises:
@@ -22,13 +22,13 @@ def load_mixtures(table: Path, snr: tuple[float, float], sample_rate: int) -> li
     if not mixtures:
         raise ConfigError(f"data: {table}: no mixture between {snr[0]:g} and {snr[1]:g} dB")
 
-    def load(mixture: Mixture) -> Sounds:
+    def load(mixture: Mixture) -> Mixed:
         return mixture.load(sample_rate)
 
     return side_by_side(load, mixtures)
 
 
-def validate(enhancer: Enhancer, mixtures: Sequence[Sounds], steps: int) -> float:
+def validate(enhancer: Enhancer, mixtures: Sequence[Mixed], steps: int) -> float:
     """Mean ratio, in dB, after so many steps of the recommended solver."""
     ratios = []
     for sounds in mixtures:
