@@ -15,3 +15,7 @@ class AudioError(SgaudioError):
 
 class CheckpointError(SgaudioError):
     """A model file that is not ours, damaged, or newer than this version."""
+
+
+class WalkError(SgaudioError):
+    """A reverse walk that did not end in finite numbers."""

@@ -13,6 +13,7 @@ import math
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from numbers import Number
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from sgaudio.errors import ConfigError
@@ -48,7 +49,7 @@ class Registry(Mapping[str, T]):
         self._entries = dict(entries)
 
     def __getitem__(self, name: str) -> T:
-        if name not in self._entries:
+        if not isinstance(name, str) or name not in self._entries:
             raise ConfigError(f"unknown {self.kind} {name!r}: {nearest(str(name), self._entries)}")
         return self._entries[name]
 
@@ -112,32 +113,52 @@ def check(instance: Any) -> None:
     """
     hints = get_type_hints(type(instance), include_extras=True)
     for field in fields(instance):
-        _check_value(getattr(instance, field.name), hints[field.name], f"{type(instance).__name__}: {field.name}")
+        check_value(getattr(instance, field.name), hints[field.name], f"{type(instance).__name__}: {field.name}")
 
 
-def bind(function: Callable[..., Any], options: Mapping[str, Any], what: str) -> dict[str, Any]:
-    """The keyword options of `function` (all but its first parameter), checked against its signature.
+def bind(function: Callable[..., Any], options: Mapping[str, Any], what: str, given: int = 1) -> dict[str, Any]:
+    """The keyword options of `function` (all but the first parameters, which are `given`), checked against its signature.
+
+    Numbers of numpy become plain ones.
 
     Raises:
-        ConfigError: on an unknown option or a value of the wrong type or out of its range.
+        ConfigError: on an unknown or missing option or a value of the wrong type or out of its range.
     """
-    known = list(inspect.signature(function).parameters)[1:]
-    hints = get_type_hints(function, include_extras=True)
+    if not isinstance(options, Mapping):
+        raise ConfigError(f"{what}: a mapping of its options is expected, got {_shown(options)}")
+    parameters = list(inspect.signature(function).parameters.values())[given:]
+    known = {each.name: each.default for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)}
+    hints, values = get_type_hints(function, include_extras=True), dict[str, Any]()
     for name, value in options.items():
         if name not in known:
-            raise ConfigError(f"{what} has no option {name!r}: {nearest(name, known) if known else 'it takes none'}")
-        _check_value(value, hints.get(name, Any), f"{what}: {name}")
-    return dict(options)
+            raise ConfigError(f"{what} has no option {name!r}: {nearest(str(name), known) if known else 'it takes none'}")
+        values[name] = plain(value)
+        check_value(values[name], hints.get(name, Any), f"{what}: {name}")
+    for name, default in known.items():
+        if default is inspect.Parameter.empty and name not in values:
+            raise ConfigError(f"{what} needs the option {name!r}")
+    return values
 
 
-def _check_value(value: Any, hint: Any, what: str) -> None:
+def plain(value: Any) -> Any:
+    """A number of numpy as one of Python; anything else as it is."""
+    item = getattr(value, "item", None)
+    return item() if item and isinstance(value, Number) else value
+
+
+def check_value(value: Any, hint: Any, what: str) -> None:
+    """Check one value against an annotation.
+
+    Raises:
+        ConfigError: says what it is, the value found and what was expected.
+    """
     parts = [part for part in get_args(hint) if part is not types.NoneType]
     if get_origin(hint) in (Union, types.UnionType) and value is not None and len(parts) == 1:
         hint = parts[0]  # a range may stand inside of an optional
     ranges = [extra for extra in getattr(hint, "__metadata__", ()) if isinstance(extra, Range)]
     hint = get_args(hint)[0] if get_origin(hint) is Annotated else hint
     if not _is(value, hint):
-        raise ConfigError(f"{what} is {value!r}, expected {_describe(hint)}")
+        raise ConfigError(f"{what} is {_shown(value)}, expected {_describe(hint)}")
     if value is None:
         return
     for allowed in ranges:
@@ -151,7 +172,7 @@ def _is(value: Any, hint: Any) -> bool:
     if hint is Any:
         return True
     if origin is Literal:
-        return value in get_args(hint)
+        return any(isinstance(value, type(known)) and value == known for known in get_args(hint))
     if origin in (Union, types.UnionType):
         return any(_is(value, part) for part in get_args(hint))
     if origin is tuple:
@@ -160,13 +181,21 @@ def _is(value: Any, hint: Any) -> bool:
             return isinstance(value, tuple) and all(_is(item, inner[0]) for item in value)
         return isinstance(value, tuple) and len(value) == len(inner) and all(map(_is, value, inner))
     if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        return isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, origin or hint)
 
 
+def _shown(value: object) -> str:
+    """A value in a message, which is one line."""
+    text = repr(value)
+    return f"a {type(value).__name__}" if "\n" in text else text
+
+
 def _describe(hint: Any) -> str:
     if get_origin(hint) is Literal:
         return "one of " + ", ".join(map(repr, get_args(hint)))
+    if get_origin(hint) in (Union, types.UnionType):
+        return " or ".join(map(_describe, get_args(hint)))
     return getattr(hint, "__name__", None) if isinstance(hint, type) else str(hint)  # pyright: ignore[reportReturnType]

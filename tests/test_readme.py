@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 import soundfile
+import torch
 
 from sgaudio.evaluation.report import number
 from sgaudio.metrics import METRICS
+from sgaudio.processes import PROCESSES
+from sgaudio.solvers import SOLVERS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -23,6 +26,19 @@ def test_the_four_lines_of_python_run(monkeypatch, tmp_path):
     exec(compile(lines, "README.md", "exec"), {})
     before, after = (soundfile.info(path) for path in (ROOT / "egs" / "quickstart" / "noisy.wav", tmp_path / "enhanced.wav"))
     assert (after.frames, after.samplerate, after.channels) == (before.frames, before.samplerate, before.channels)
+
+
+def test_its_lines_for_one_s_own_network_run():
+    lines = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[2]
+    state = torch.ones(1, 1, 4, 5)
+    names = {"denoise": lambda x, time: 0.5 * x, "start": state, "noisy": state}
+    exec(compile(lines, "README.md", "exec"), names)
+    assert names["clean"].shape == state.shape
+
+
+def test_its_numbers_of_processes_and_solvers_are_those_of_the_registries():
+    assert f"{len(PROCESSES)} processes" in README
+    assert f"{len(SOLVERS)} solvers" in README
 
 
 def test_its_commands_stand_at_the_top():

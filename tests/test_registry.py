@@ -2,6 +2,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,6 +30,11 @@ class Table:
 
     def __post_init__(self) -> None:
         check(self)
+
+
+class Lines:
+    def __repr__(self) -> str:
+        return "one\ntwo"
 
 
 THINGS = Registry("thing", {"cup": Cup, "table": Table})
@@ -75,6 +81,9 @@ def test_what_is_out_of_range_is_refused(volume: float):
         ({"name": "tabel"}, "unknown thing 'tabel': did you mean 'table'?"),
         ({"name": "xyz"}, "unknown thing 'xyz': known: cup, table"),
         ({"legs": 3}, "thing: a mapping with the key 'name' is expected, got {'legs': 3}"),
+        ({"name": ["cup"]}, "unknown thing ['cup']: did you mean 'cup'?"),
+        ({"name": "cup", "volume": 10**400}, f"Cup: volume is 1{'0' * 400}, expected 0 to 1"),
+        ({"name": "cup", "colour": Lines()}, "Cup: colour is a Lines, expected one of 'white', 'blue'"),
         ({"name": "table"}, "thing 'table' needs the option 'legs'"),
         ({"name": "table", "legs": 4, "leg": 3}, "thing 'table' has no option 'leg': did you mean 'legs'?"),
         ({"name": "table", "legs": 2}, "Table: legs is 2, expected 3 or more"),
@@ -100,8 +109,27 @@ def test_options_are_checked_against_a_function_s_signature():
         bind(pour, {"hot": 1}, "pour")
     with pytest.raises(ConfigError, match=r"^pour has no option 'amounts': did you mean 'amount'\?$"):
         bind(pour, {"amounts": 1}, "pour")
+    with pytest.raises(ConfigError, match=r"^pour: a mapping of its options is expected, got \[\('hot', True\)\]$"):
+        bind(pour, [("hot", True)], "pour")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ConfigError, match=r"^pour has no option 'amount': did you mean|^pour has no option 'amount': known: hot$"):
+        bind(pour, {"amount": 1}, "pour", given=2)
+    with pytest.raises(ConfigError, match=r"^keep needs the option 'table'$"):
+        bind(lambda cup, table: None, {}, "keep")
     with pytest.raises(ConfigError, match=r"^stand has no option 'still': it takes none$"):
         bind(lambda table: None, {"still": True}, "stand")
+
+
+def test_numbers_of_numpy_are_options_like_any_other():
+    got = bind(pour, {"amount": np.float32(0.5)}, "pour")
+    assert (got, type(got["amount"])) == ({"amount": 0.5}, float)
+
+
+def test_what_equals_a_literal_but_is_of_another_type_is_refused():
+    def choose(cup: Cup, size: Literal[2, 3] = 2) -> None: ...
+
+    assert bind(choose, {"size": np.int64(3)}, "choose") == {"size": 3}
+    with pytest.raises(ConfigError, match=r"^choose: size is 2.0, expected one of 2, 3$"):
+        bind(choose, {"size": 2.0}, "choose")
 
 
 @given(st.text(min_size=1, max_size=8), st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=5))

@@ -19,11 +19,12 @@ from sgaudio.audio.level import root_mean_square
 from sgaudio.audio.spectrogram import Spectrogram
 from sgaudio.audio.windows import Windows
 from sgaudio.errors import AudioError, ConfigError
-from sgaudio.models.prediction import PREDICTIONS, Number
 from sgaudio.nets import BandDiTConfig, make_network
-from sgaudio.processes import Process
-from sgaudio.registry import Range, bind, check
-from sgaudio.solvers import GRIDS, SOLVERS, Plan, keyed_normal, record, sample
+from sgaudio.processes import Prediction, Process
+from sgaudio.processes.prediction import Times
+from sgaudio.registry import Range, check
+from sgaudio.solvers import SOLVERS, Plan, keyed_noise, record, sample
+from sgaudio.solvers.grids import named_grid
 from sgaudio.streaming import Stream
 from sgaudio.streaming.stream import Samples
 
@@ -54,7 +55,7 @@ class Sampling:
 
     def plan(self, process: Process) -> Plan:
         """The table of coefficients (an error here is one of these settings)."""
-        grid = GRIDS[self.grid](process, self.steps, **bind(GRIDS[self.grid], self.grid_options, f"grid {self.grid!r}"))
+        grid = named_grid(self.grid, process, self.steps, self.grid_options)
         return record(SOLVERS[self.solver], process, grid, start=self.start, **self.solver_options)
 
 
@@ -69,8 +70,9 @@ class EnhancerConfig:
         windows: in which files and streams are worked on, in samples.
         sampling: recommended way of sampling.
         sample_rate: in Hz.
-        prediction: what the network predicts: "data", "noise" or "score".
+        prediction: what the network predicts: a name of `PREDICTIONS`.
         level: root mean square to which the noisy sound of a window is brought.
+        prediction_options: of the prediction, where they are not to be the default ones.
     """
 
     network: BandDiTConfig
@@ -81,17 +83,21 @@ class EnhancerConfig:
     sample_rate: Annotated[int, Range(RATES.start, RATES.stop - 1)] = 16_000
     prediction: str = "data"
     level: Annotated[float, Range(1e-4, 10)] = 1 / 12
+    prediction_options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check(self)
-        PREDICTIONS[self.prediction]
+        self.predicted.at(1.0)
         if self.network.bins != self.spectrogram.bins:
             raise ConfigError(f"the network has {self.network.bins} bins, the spectrogram {self.spectrogram.bins}")
-        if self.prediction != "data" and self.process.at(1).alpha == 0:
-            raise ConfigError(f"prediction {self.prediction!r} says nothing at the start of a bridge: use 'data'")
         if self.windows.hop % self.spectrogram.hop or self.windows.length % self.spectrogram.hop:
             raise ConfigError(f"hop and length of the windows must be multiples of the spectrogram's hop, {self.spectrogram.hop}")
         self.sampling.plan(self.process)
+
+    @property
+    def predicted(self) -> Prediction:
+        """How the network is read."""
+        return Prediction(self.prediction, self.process, **self.prediction_options)
 
 
 class Enhancer:
@@ -105,6 +111,7 @@ class Enhancer:
 
     def __init__(self, config: EnhancerConfig, network: torch.nn.Module | None = None, name: str = "enhancer"):
         self.config, self.name = config, name
+        self.prediction = config.predicted
         self.network = make_network(config.network) if network is None else network
         self.device, self.dtype = torch.device("cpu"), torch.float32
 
@@ -119,14 +126,16 @@ class Enhancer:
         self.network.to(self.device)
         return self
 
-    def denoise(self, state: Tensor, noisy: Tensor, time: float) -> Tensor:
-        """The estimate of the clean spectrogram from a state at `time`: one call of the network.
+    def denoise(self, state: Tensor, noisy: Tensor, time: Times) -> Tensor:
+        """The estimate of the clean spectrogram from a state at `time`, or at one time an item: one call of the network.
 
         State, noisy and estimate are complex (batch, 1, bins, frame).
         """
-        node = self.config.process.at(time)
-        told = torch.full((len(state),), self.config.process.network_time(time), device=state.device)
-        return self.predict(state, noisy, told, node.alpha, node.kappa, node.sigma)
+        conversion = self.prediction.at(time)
+        seen, told = conversion.given(state, noisy)
+        with torch.autocast(state.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            output = self.network(seen, noisy, told)
+        return conversion.clean(output, state, noisy)
 
     @torch.inference_mode()
     def estimate(self, noisy: Tensor, plan: Plan, seed: int, first_frames: Tensor) -> Tensor:
@@ -137,13 +146,8 @@ class Enhancer:
             plan: of the solver.
             seed: of the noise, with `first_frames`, the absolute index (batch) of each item's first frame, all that it depends on.
         """
-        frames = first_frames[:, None, None] + torch.arange(noisy.shape[-1], device=noisy.device)
-        start = self.config.process.at(1)
-
-        def noise(step: int, purpose: str) -> Tensor:
-            return keyed_normal(seed, frames, noisy.shape[-2], step, purpose)
-
-        state = (start.alpha + start.kappa) * noisy + (start.sigma * noise(0, "start") if start.sigma else 0)
+        start, noise = self.config.process.at(1), keyed_noise(seed, noisy, first_frames)
+        state = (start.alpha + start.kappa) * noisy + start.sigma * noise(0, "start", 0) if start.sigma else noisy
         return sample(plan, lambda x, t: self.denoise(x, noisy, t), state, noisy, noise)
 
     def loss(self, clean: Tensor, noisy: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -158,34 +162,21 @@ class Enhancer:
         clean_spectrogram, noisy_spectrogram = (self.config.spectrogram.forward(x[:, None]) for x in (clean, noisy))
         uniform = torch.rand(2, len(clean), generator=generator, device=generator.device if generator else None)
         times = torch.where(uniform[1] < 0.25, 1.0, uniform[0]).tolist()
-        alpha, kappa, sigma, told = self.coefficients(times, clean.device)
+        alpha, kappa, sigma = self.coefficients(times, clean.device)
         noise = random_noise(clean_spectrogram, generator)
         state = alpha * clean_spectrogram + kappa * noisy_spectrogram + sigma * noise
-        estimate = self.predict(state, noisy_spectrogram, told.flatten(), alpha, kappa, sigma)
+        estimate = self.denoise(state, noisy_spectrogram, times)
         return reconstruction_loss(estimate, clean_spectrogram, self.config.spectrogram.inverse(estimate, clean.shape[-1])[:, 0], clean)
 
     def coefficients(self, times: Sequence[float], device: torch.device) -> Tensor:
-        """alpha, kappa and sigma of the process at `times`, one an item, and what the network is told there: (4, batch, 1, 1, 1).
+        """alpha, kappa and sigma of the process at `times`, one an item: (3, batch, 1, 1, 1).
 
         Sent without waiting for the device.
         """
-        process = self.config.process
-        nodes = [process.at(time) for time in times]
-        numbers = torch.tensor([(node.alpha, node.kappa, node.sigma, process.network_time(node.time)) for node in nodes]).T
+        nodes = [self.config.process.at(time) for time in times]
+        numbers = torch.tensor([(node.alpha, node.kappa, node.sigma) for node in nodes]).T
         numbers = numbers.pin_memory() if device.type == "cuda" else numbers
         return numbers.to(device, non_blocking=True)[..., None, None, None]
-
-    def predict(self, state: Tensor, noisy: Tensor, told: Tensor, alpha: Number, kappa: Number, sigma: Number) -> Tensor:
-        """One call of the network, turned into the clean estimate.
-
-        Args:
-            state, noisy: complex (batch, 1, bins, frame).
-            told: what the network is told of the time (batch).
-            alpha, kappa, sigma: of the process at the state.
-        """
-        with torch.autocast(state.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            output = self.network(state, noisy, told)
-        return PREDICTIONS[self.config.prediction](output, state, noisy, alpha, kappa, sigma)
 
     def stream(
         self,

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import Annotated
 
-from sgaudio.processes.base import Node, Process
+from sgaudio.processes.base import Node, Process, Slope
 from sgaudio.registry import Range, check
 
 
@@ -34,15 +34,18 @@ class BridgeVE(Process):
     def _growth(self) -> float:
         return 2 * math.log(self.k)
 
+    @property
+    def variance(self) -> float:
+        """Of the diffusion without the bridge, at time 1: sigma_T^2 of the paper."""
+        return self.c * math.expm1(self._growth) / self._growth
+
     def at(self, time: float) -> Node:
         # With var(t) = c (k^2t - 1) / (2 log k): alpha = 1 - var(t)/var(1), kappa = var(t)/var(1), sigma^2 = var(1) alpha kappa.
         # Each is written from the end where it vanishes.
         alpha = math.expm1(-self._growth * (1 - time)) / math.expm1(-self._growth)
         kappa = math.expm1(self._growth * time) / math.expm1(self._growth)
-        variance = self.c * math.expm1(self._growth) / self._growth
-        return Node(time, alpha, kappa, math.sqrt(variance * alpha * kappa))
+        return Node(time, alpha, kappa, math.sqrt(self.variance * alpha * kappa))
 
-    def sde(self, time: float) -> tuple[float, float, float]:
-        """As the base class says; at time 1 the bridge pulls with infinite force."""
-        pull = self._growth / math.expm1(self._growth * (1 - time)) if time < 1 else math.inf
-        return -pull, pull, math.sqrt(self.c) * self.k**time
+    def slope(self, time: float) -> Slope:
+        node, kappa = self.at(time), self.c * self.k ** (2 * time) / self.variance
+        return Slope(-kappa, kappa, self.variance * kappa * (node.alpha - node.kappa))

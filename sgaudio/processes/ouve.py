@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from sgaudio.errors import ConfigError
-from sgaudio.processes.base import Node, Process
+from sgaudio.processes.base import Node, Process, Slope
 from sgaudio.registry import Range, check
 
 
@@ -46,6 +46,9 @@ class OUVE(Process):
         sigma = deviation * math.sqrt(share * math.expm1(2 * (self.theta + self._growth) * time))
         return Node(time, math.exp(-self.theta * time), -math.expm1(-self.theta * time), sigma)
 
-    def sde(self, time: float) -> tuple[float, float, float]:
-        diffusion = self.sigma_min * math.exp(self._growth * time) * math.sqrt(2 * self._growth)
-        return -self.theta, self.theta, diffusion
+    def slope(self, time: float) -> Slope:
+        decay, diffusion = (
+            self.theta * math.exp(-self.theta * time),
+            2 * self._growth * self.sigma_min**2 * math.exp(2 * self._growth * time),
+        )
+        return Slope(-decay, decay, diffusion - 2 * self.theta * self.at(time).sigma ** 2)

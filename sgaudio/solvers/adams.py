@@ -15,8 +15,8 @@ ends, so that also the first estimate of a bridge, at r = 0, takes part.
 """
 
 import math
-from collections.abc import Sequence
-from typing import Annotated, Literal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from sgaudio.solvers.walk import Vector, Walk
 
 Coordinate = Literal["angle", "log_snr", "sigma"]
 Estimate = tuple[Node, Vector]
+Rule = Callable[[Node, Node, Sequence[Estimate]], Vector]
 
 # For each coordinate: c(q), and the variable s(q) in which the integrand is smooth, with its inverse and derivative q(s), q'(s).
 COORDINATES = {
@@ -56,19 +57,40 @@ def adams(
             are infinite at a bridge's start, and begin after it.
         noise_level: how stochastic the walk is: 0 the probability flow, 1 the reverse of the forward diffusion.
     """
+
+    def rule(t: Node, u: Node, estimates: Sequence[Estimate]) -> Vector:
+        return integral(t, u, estimates, coordinate, noise_level)
+
+    return multistep(walk, rule, predictor, corrector, noise_level, from_start=coordinate == "angle")
+
+
+def multistep(
+    walk: Walk, rule: Rule, predictor: int, corrector: int, noise_level: float = 0.0, *, from_start: bool = False, falling: bool = False
+) -> Vector:
+    """Predict, evaluate, correct, with any rule for the integral.
+
+    Args:
+        walk: the walk.
+        rule: (t, u, estimates, newest first) -> sum_j w_j D_j of the module's head.
+        predictor, corrector, noise_level: as for `adams`.
+        from_start: whether the rule holds where nothing is left of the clean sound, r = 0; else the history begins after that step.
+        falling: whether the order falls at the end: the last step uses one estimate, the one before it two, and so on.
+    """
     z, carried, history = walk.z, None, list[Estimate]()
-    for t, u in walk.steps:
+    for left, (t, u) in zip(range(len(walk.nodes) - 1, 0, -1), walk.steps, strict=True):
         clean = walk.denoise(z, t)
         history = [(t, clean), *history]
         if carried is not None and corrector:
-            z = walk.keep(carried + t.sigma * integral(history[1][0], t, history[:corrector], coordinate, noise_level))
+            z = walk.keep(carried + t.sigma * rule(history[1][0], t, history[: min(corrector, left + 2) if falling else corrector]))
         if u.sigma == 0:
             z = u.alpha * clean
             continue
         decay = (t.ratio / u.ratio) ** noise_level
-        carried = (u.sigma * decay) * (walk.noise_in(z, clean, t) + t.ratio * clean) + (u.sigma * math.sqrt(1 - decay**2)) * walk.noise()
-        z = carried + u.sigma * integral(t, u, history[:predictor], coordinate, noise_level)
-        if t.ratio == 0 and coordinate != "angle":
+        carried = (u.sigma * decay) * (walk.noise_in(z, clean, t) + t.ratio * clean)
+        if noise_level:
+            carried += (u.sigma * math.sqrt(1 - decay**2)) * walk.noise()
+        z = carried + u.sigma * rule(t, u, history[: min(predictor, left) if falling else predictor])
+        if t.ratio == 0 and not from_start:
             carried, history = None, []
     return z
 
@@ -83,10 +105,18 @@ def integral(t: Node, u: Node, estimates: Sequence[Estimate], coordinate: Coordi
     s = low + (high - low) * part**4
     q = q_of(s)
     density = WEIGHTS / 2 * 4 * part**3 * (high - low) * derivative(s) * (1 + noise_level) * (q / u.ratio) ** noise_level
-    nodes = place(np.array([node.ratio for node, _ in estimates]))
-    total = Vector()
-    for index, (_, estimate) in enumerate(estimates):
+    polynomials = lagrange(place(np.array([node.ratio for node, _ in estimates])), place(q))
+    return weighted([density @ polynomial for polynomial in polynomials], [estimate for _, estimate in estimates])
+
+
+def lagrange(nodes: np.ndarray, places: np.ndarray) -> Iterator[np.ndarray]:
+    """The polynomials that are 1 at one node and 0 at the others, each at all places."""
+    for index, node in enumerate(nodes):
         others = np.delete(nodes, index)
-        polynomial = np.prod((place(q)[:, None] - others) / (nodes[index] - others), axis=1)
-        total += float(density @ polynomial) * estimate
-    return total
+        yield np.prod((places[:, None] - others) / (node - others), axis=1)
+
+
+def weighted(weights: Iterable[Any], vectors: Iterable[Vector]) -> Vector:
+    """sum_j w_j v_j."""
+    first, *others = (float(weight) * vector for weight, vector in zip(weights, vectors, strict=True))
+    return sum(others, first)

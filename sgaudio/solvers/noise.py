@@ -14,19 +14,56 @@ last digit between devices.
 """
 
 import math
+from collections.abc import Callable
+from numbers import Integral
 
 import torch
 from torch import Tensor
 
 from sgaudio.errors import ConfigError
+from sgaudio.processes.states import check_state
 from sgaudio.registry import Registry
 
-PURPOSES = Registry[int]("purpose", {"start": 0, "step": 1})  # a number never changes its meaning
+# A number never changes its meaning.
+PURPOSES = Registry[int]("purpose", {"start": 0, "step": 1, "corrector": 2, "second": 3, "restart": 4, "churn": 5, "path": 6})
 
 MASK = 0xFFFFFFFF
 
 
-def keyed_normal(seed: int, frames: Tensor, bins: int, step: int, purpose: str | int, complex: bool = True) -> Tensor:
+def keyed_noise(seed: int, like: Tensor, first_frame: int | Tensor = 0) -> Callable[[int, str, int], Tensor]:
+    """The source of noise that `sample` asks, (step, purpose, repeat) -> noise, for states such as `like`.
+
+    Args:
+        seed: 64 bits, signed or unsigned.
+        like: a state (batch, channel, bins, frame), real or complex: for sizes, dtype and device. Batch and channels share the draw.
+        first_frame: absolute index of the state's first frame; or one for each item, int64 (batch), where they are windows of one sound.
+
+    Raises:
+        ConfigError: on another shape, and as `keyed_normal`.
+    """
+    check_state("noise: the state", like)
+    if like.ndim != 4:
+        raise ConfigError(f"noise: the state has the shape {tuple(like.shape)}, expected (batch, channel, bins, frame)")
+    if not isinstance(first_frame, Integral | Tensor):
+        raise ConfigError(f"noise: first_frame is {first_frame!r}, expected an integer, or a tensor of them: one for each item")
+    first = first_frame.to(like.device).reshape(-1, 1, 1) if isinstance(first_frame, Tensor) else first_frame
+    frames = first + torch.arange(like.shape[-1], device=like.device)
+    _check_key(seed, frames)
+
+    def noise(step: int, purpose: str, repeat: int = 0) -> Tensor:
+        return keyed_normal(seed, frames, like.shape[-2], step, purpose, repeat, like.is_complex()).to(like.dtype)
+
+    return noise
+
+
+def no_noise(like: Tensor) -> Callable[[int, str, int], Tensor]:
+    """A source of zeros: a stochastic walk then follows the path about which it scatters, its mean where the network is affine."""
+    check_state("noise: the state", like)
+    zero = like.new_zeros(())
+    return lambda step, purpose, repeat=0: zero
+
+
+def keyed_normal(seed: int, frames: Tensor, bins: int, step: int, purpose: str | int, repeat: int = 0, complex: bool = True) -> Tensor:
     """Standard normal noise by key.
 
     Args:
@@ -34,18 +71,18 @@ def keyed_normal(seed: int, frames: Tensor, bins: int, step: int, purpose: str |
         frames: absolute frame indices, int64, of shape (..., frame).
         bins: number of frequency bins, from bin 0.
         step: the step of the walk that it is for, 0 or more.
-        purpose: a name of `PURPOSES`, or word 3 as it is.
+        purpose: a name of `PURPOSES`, or its number.
+        repeat: number of the repetition of this purpose in this step.
         complex: complex noise with E|n|^2 = 1, or real noise.
 
     Returns:
         (..., bins, frame), complex64 or float32, on the device of `frames`.
 
     Raises:
-        ConfigError: on a seed of more than 64 bits, or an unknown purpose.
+        ConfigError: on a seed of more than 64 bits, frames that are not int64, or an unknown purpose.
     """
-    if not -(2**63) <= seed < 2**64:
-        raise ConfigError(f"noise: seed is {seed}, expected a number of 64 bits")
-    word = PURPOSES[purpose] if isinstance(purpose, str) else purpose
+    _check_key(seed, frames)
+    word = (PURPOSES[purpose] if isinstance(purpose, str) else purpose) + (repeat << 8)
     device = frames.device
     if device.type == "mps":  # has no float64
         frames = frames.cpu()
@@ -66,6 +103,14 @@ def philox(counter: tuple[Tensor | int, ...], key: tuple[int, int]) -> tuple[Ten
         c0, c1, c2, c3 = (q >> 32 & MASK) ^ (c1 ^ k0), q & MASK, (p >> 32 & MASK) ^ (c3 ^ k1), p & MASK
         k0, k1 = k0 + 0x9E3779B9 & MASK, k1 + 0xBB67AE85 & MASK
     return c0, c1, c2, c3  # pyright: ignore[reportReturnType]
+
+
+def _check_key(seed: int, frames: Tensor) -> None:
+    if not isinstance(seed, Integral) or not -(2**63) <= seed < 2**64:
+        raise ConfigError(f"noise: seed is {seed!r}, expected a number of 64 bits")
+    if not isinstance(frames, Tensor) or frames.dtype != torch.int64 or frames.ndim == 0:
+        found = f"{frames.dtype} of shape {tuple(frames.shape)}" if isinstance(frames, Tensor) else f"a {type(frames).__name__}"
+        raise ConfigError(f"noise: the frames are {found}, expected int64, (..., frame)")
 
 
 def _box_muller(radius: Tensor, turn: Tensor, complex: bool) -> tuple[Tensor, Tensor]:

@@ -4,13 +4,13 @@ Registers are numbered. 0 is the start of the walk, 1 the noisy sound; each row 
 times are Python floats: running a plan asks nothing of the device.
 """
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 
 from sgaudio.errors import ConfigError
 
 START, NOISY = 0, 1
+LARGEST = 2.0**53  # of a coefficient: beside a larger one float64 does not see a vector of the same size
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,12 @@ class Sum:
 
 @dataclass(frozen=True)
 class Call:
-    """The network's clean estimate from the state in a register, at a time."""
+    """The network's clean estimate from the state in a register, at a time, in a step of the grid."""
 
     into: int
     state: int
     time: float
+    step: int
 
     @property
     def reads(self) -> tuple[int, ...]:
@@ -40,11 +41,17 @@ class Call:
 
 @dataclass(frozen=True)
 class Draw:
-    """Standard normal noise, known by its key: the step, and what it is for."""
+    """Standard normal noise, known by its key: the step, what it is for, and the number of its repetition."""
 
     into: int
     step: int
     purpose: str
+    repeat: int = 0
+
+    @property
+    def key(self) -> tuple[int, str, int]:
+        """What the source of noise is asked for."""
+        return self.step, self.purpose, self.repeat
 
     @property
     def reads(self) -> tuple[int, ...]:
@@ -56,23 +63,25 @@ Row = Sum | Call | Draw
 
 @dataclass(frozen=True)
 class Plan:
-    """Rows in the order in which they run, and the register that holds the result.
+    """Rows in the order in which they run, the register that holds the result, and whether the start is a bridge's, the noisy sound.
 
     Raises:
-        ConfigError: on a row that reads what is not there yet, on a register made twice, on a coefficient that is not finite, on an
-            empty sum, and on a noise drawn twice.
+        ConfigError: on a row that reads what is not there yet, on a register made twice, on a coefficient that is not finite or huge, on
+            an empty sum, and on a noise drawn twice.
     """
 
     rows: tuple[Row, ...]
     result: int
+    bridge: bool = False
 
     def __post_init__(self) -> None:
         known = {START, NOISY}
         for index, row in enumerate(self.rows):
             if row.into in known or not known.issuperset(row.reads):
                 raise ConfigError(f"plan: row {index} is {row}, expected a new register made of {sorted(known)}")
-            if isinstance(row, Sum) and not (row.terms and all(math.isfinite(coefficient) for _, coefficient in row.terms)):
-                raise ConfigError(f"plan: row {index} is {row}, expected finite coefficients: does the solver divide by a vanishing sigma?")
+            if isinstance(row, Sum) and not (row.terms and all(abs(coefficient) <= LARGEST for _, coefficient in row.terms)):
+                expected = f"expected finite coefficients, up to {LARGEST:.0e}: does the solver divide by a vanishing sigma or alpha?"
+                raise ConfigError(f"plan: row {index} is {row}, {expected}")
             known.add(row.into)
         if self.result not in known:
             raise ConfigError(f"plan: the result is register {self.result}, expected one of {sorted(known)}")
@@ -86,9 +95,14 @@ class Plan:
         return sum(isinstance(row, Call) for row in self.rows)
 
     @property
-    def draws(self) -> tuple[tuple[int, str], ...]:
-        """The keys (step, purpose) of the noises it draws, in order; none for a deterministic plan."""
-        return tuple((row.step, row.purpose) for row in self.rows if isinstance(row, Draw))
+    def draws(self) -> tuple[tuple[int, str, int], ...]:
+        """The keys (step, purpose, repeat) of the noises it draws, in order; none for a deterministic plan."""
+        return tuple(row.key for row in self.rows if isinstance(row, Draw))
+
+    @property
+    def reads_noisy(self) -> bool:
+        """Whether it needs the noisy sound."""
+        return any(NOISY in row.reads for row in self.rows)
 
     @cached_property
     def frees(self) -> tuple[tuple[int, ...], ...]:
@@ -107,11 +121,11 @@ class Plan:
         return most
 
 
-def without_dead_rows(rows: list[Row], result: int) -> Plan:
+def without_dead_rows(rows: list[Row], result: int, bridge: bool) -> Plan:
     """The plan that makes `result`, less the rows that it does not need."""
     needed, kept = {result}, list[Row]()
     for row in reversed(rows):
         if row.into in needed:
             needed.update(row.reads)
             kept.append(row)
-    return Plan(tuple(reversed(kept)), result)
+    return Plan(tuple(reversed(kept)), result, bridge)

@@ -1,4 +1,4 @@
-"""How a solver is written: as on paper, on symbolic vectors; recording it over a process and a grid gives a plan.
+"""How a solver is written: as on paper, on symbolic vectors.
 
 A solver is a function of a `Walk` (and of its own options, with ranges in the annotations) that returns its last state:
 
@@ -9,20 +9,21 @@ A solver is a function of a `Walk` (and of its own options, with ranges in the a
             z = u.alpha * clean + u.sigma * walk.noise_in(z, clean, t)
         return z
 
-States are written as z = x - kappa y = alpha x_0 + sigma n, so that no solver ever sees the noisy sound y.
+Most solvers work on z = x - kappa y = alpha x_0 + sigma n, so that they never see the noisy sound y. Methods in time work on the state x
+itself, with `walk.velocity` and `walk.score`, and return `walk.shifted(x, u)`. `record` runs a solver on symbolic vectors, which gives
+a table; `Live` runs it on tensors, for the few drivers that are not linear.
 """
 
-import inspect
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any
+from numbers import Real
+from typing import Any, NoReturn
 
 from sgaudio.errors import ConfigError
-from sgaudio.processes.base import Node, Process
-from sgaudio.registry import bind, nearest
-from sgaudio.solvers.grids import checked
-from sgaudio.solvers.plan import NOISY, START, Call, Draw, Plan, Row, Sum, without_dead_rows
+from sgaudio.processes.base import Node, Process, Slope, check_process, sde, time_at
+
+SMALLEST = 2.0**-24  # alpha / sigma below which float32 does not tell the state from noise alone
 
 
 class Vector:
@@ -35,6 +36,8 @@ class Vector:
         self.terms = {register: coefficient for register, coefficient in (terms or {}).items() if coefficient}
 
     def __add__(self, other: "Vector") -> "Vector":
+        if not isinstance(other, Vector):
+            return NotImplemented
         registers = self.terms | other.terms
         return Vector({register: self.terms.get(register, 0.0) + other.terms.get(register, 0.0) for register in registers})
 
@@ -42,116 +45,122 @@ class Vector:
         return self + -1.0 * other
 
     def __mul__(self, number: float) -> "Vector":
-        if not isinstance(number, int | float):
+        if not isinstance(number, Real):
             return NotImplemented
         return Vector({register: coefficient * float(number) for register, coefficient in self.terms.items()})
 
     __rmul__ = __mul__
 
 
-class Walk:
+class Walk(ABC):
     """What a solver sees of the reverse walk: its first state, its steps, the network and the noise.
 
-    `denoise` and `keep` commit a vector to a register of its own, in place: the caller's vector then points at it. A state that is
-    committed once a step keeps the registers of a plan from growing with its steps.
+    `denoise`, `velocity`, `score` and `keep` commit a vector to a register of its own, in place: the caller's vector then points at it. A
+    state that is committed once a step keeps the registers of a plan from growing with its steps.
+
+    Args:
+        name: of the solver, for messages.
+        process, grid: that are walked back.
+        x: the state at the grid's first time.
+        noisy: the noisy sound.
+        start: whether a bridge's first state hides noise: "mean" or "drawn".
     """
 
-    def __init__(self, process: Process, grid: Sequence[float], start: str, network_time: str):
-        self._nodes = [process.at(time) for time in grid]
-        self._start, self._network_time = start, network_time
-        self._rows: list[Row] = []
-        self._step, self._target = 0, self._nodes[0]
-        self._noisy = Vector({NOISY: 1.0})
-        self.z = Vector({START: 1.0}) - self._nodes[0].kappa * self._noisy
+    def __init__(self, name: str, process: Process, grid: Sequence[float], x: Any, noisy: Any, start: str):
+        check_process(name, process)
+        self.name, self.process, self.x, self.noisy = name, process, x, noisy
+        self.nodes = [process.at(time) for time in grid]
+        for time, node in zip(grid, self.nodes, strict=True):
+            if not isinstance(node, Node) or not all(isinstance(number, Real) for number in (node.alpha, node.kappa, node.sigma)):
+                self.refuse(f"its node at time {time:g} is {node!r}, expected a Node of numbers")
+            if not (node.alpha >= 0 and node.sigma >= 0):
+                self.refuse(f"its node at time {time:g} is {node}, expected an alpha and a sigma that are not negative")
+        for t, u in pairwise(self.nodes):
+            if u.ratio < t.ratio:
+                self.refuse(f"its state is noisier at time {u.time:g} than at {t.time:g}, expected time to run from clean sound to noise")
+        self._start = start
+        self._step, self._target = 0, self.nodes[0]
+
+    @abstractmethod
+    def denoise(self, z: Any, t: Node) -> Any:
+        """The clean estimate from the state z at the node t: one call of the network. Commits z."""
+
+    @abstractmethod
+    def noise(self, purpose: str = "step", repeat: int = 0) -> Any:
+        """Fresh standard normal noise, keyed by this step, its purpose and the number of its repetition."""
+
+    @abstractmethod
+    def keep(self, vector: Any) -> Any:
+        """Commit a vector to a register of its own; gives the vector back."""
+
+    @property
+    def z(self) -> Any:
+        """The first state, less its share of the noisy sound."""
+        return self.shifted(self.x, self.nodes[0])
 
     @property
     def steps(self) -> Iterator[tuple[Node, Node]]:
         """The steps of the walk: (node of the state, node it goes to)."""
-        for step, (state, target) in enumerate(pairwise(self._nodes)):
-            self._step, self._target = step, target
-            yield state, target
+        for step in range(len(self.nodes) - 1):
+            yield self.step(step)
 
-    def denoise(self, z: Vector, t: Node) -> Vector:
-        """The clean estimate from the state z at the node t: one call of the network. Commits z."""
-        state = self._commit(z + t.kappa * self._noisy)
-        z.terms = (Vector({state: 1.0}) - t.kappa * self._noisy).terms
-        told = t if self._network_time == "state" else self._target
-        return self._add(Call(self._next, state, told.time))
+    def step(self, index: int) -> tuple[Node, Node]:
+        """One step of the walk, for solvers that go over some of them again."""
+        self._step, self._target = index, self.nodes[index + 1]
+        return self.nodes[index], self._target
 
-    def keep(self, vector: Vector) -> Vector:
-        """Commit a vector to a register of its own; gives the vector back."""
-        vector.terms = {self._commit(vector): 1.0}
-        return vector
+    def at(self, time: float) -> Node:
+        """The node at any time."""
+        return self.process.at(time)
 
-    def noise(self, purpose: str = "step") -> Vector:
-        """Fresh standard normal noise, keyed by this step and its purpose."""
-        return self._add(Draw(self._next, self._step, purpose))
+    def at_log_snr(self, log_snr: float) -> Node:
+        """The node at a log-SNR, up to that of time 1."""
+        return self.process.at(time_at(self.process, log_snr))
 
-    def noise_in(self, z: Vector, clean: Vector, t: Node) -> Vector:
+    def sde(self, t: Node) -> tuple[float, float, float]:
+        """The linear diffusion at a node: rate, pull to the noisy sound, diffusion."""
+        return sde(self.process, t.time)
+
+    def slope(self, t: Node) -> Slope:
+        """Derivatives of the path at a node."""
+        return self.process.slope(t.time)
+
+    def shifted(self, x: Any, t: Node) -> Any:
+        """z = x - kappa y."""
+        return x - t.kappa * self.noisy if t.kappa else x
+
+    def unshifted(self, z: Any, t: Node) -> Any:
+        """x = z + kappa y."""
+        return z + t.kappa * self.noisy if t.kappa else z
+
+    def noise_in(self, z: Any, clean: Any, t: Node) -> Any:
         """The noise in the state: (z - alpha clean) / sigma. At a bridge's start, which has none, it is drawn, or zero."""
         if t.sigma == 0:
-            return self.noise("start") if self._start == "drawn" else Vector()
+            return self.noise("start") if self._start == "drawn" else 0.0 * z
         return (1 / t.sigma) * (z - t.alpha * clean)
 
-    def end(self, z: Vector) -> Plan:
-        """The plan of all that was recorded, with the state z at the end of the walk as its result."""
-        return without_dead_rows(self._rows, self._commit(z + self._nodes[-1].kappa * self._noisy))
+    def parts(self, x: Any, t: Node) -> tuple[Any, Any]:
+        """The clean estimate from the state x, and the noise in it. Commits x."""
+        z = self.shifted(x, t)
+        clean = self.denoise(z, t)
+        if isinstance(x, Vector):
+            x.terms = self.unshifted(z, t).terms
+        return clean, self.noise_in(z, clean, t)
 
-    @property
-    def _next(self) -> int:
-        return 2 + len(self._rows)
+    def velocity(self, x: Any, t: Node) -> Any:
+        """dx/dt of the probability flow: alpha' clean + kappa' y + sigma' noise (Song et al. 2021, 2011.13456, eq. 13, on this path)."""
+        clean, noise = self.parts(x, t)
+        slope = self.slope(t)
+        return slope.alpha * clean + slope.kappa * self.noisy + (slope.variance / (2 * t.sigma)) * noise
 
-    def _add(self, row: Row) -> Vector:
-        self._rows.append(row)
-        return Vector({row.into: 1.0})
+    def score(self, x: Any, t: Node) -> Any:
+        """Gradient of the log density of the state: -noise / sigma."""
+        return (-1 / t.sigma) * self.parts(x, t)[1]
 
-    def _commit(self, vector: Vector) -> int:
-        if list(vector.terms.values()) != [1.0]:
-            vector = self._add(Sum(self._next, tuple(sorted(vector.terms.items()))))
-        (register,) = vector.terms
-        return register
+    def is_regular(self, t: Node) -> bool:
+        """Whether the reverse diffusion is finite at a node, in float32: it is not where sigma vanishes, or alpha beside it."""
+        return t.sigma > 0 and t.ratio > SMALLEST
 
-
-@dataclass(frozen=True)
-class Solver:
-    """A solver as the registry holds it: the function, and the order of its error in the size of a step, which the tests measure."""
-
-    function: Callable[..., Vector]
-    order: int
-
-    @property
-    def summary(self) -> str:
-        """The first line of the function's docstring."""
-        return (inspect.getdoc(self.function) or "").partition("\n")[0]
-
-
-def record(
-    solver: Solver | Callable[..., Vector],
-    process: Process,
-    grid: Sequence[float],
-    *,
-    start: str = "mean",
-    network_time: str = "state",
-    **options: Any,
-) -> Plan:
-    """Run a solver once over a process and a grid, on symbolic vectors: what it does becomes a plan for `sample`.
-
-    Args:
-        solver: an entry of `SOLVERS`, or a function of a `Walk`.
-        process: anything with the methods of `Process`.
-        grid: times in [0, 1], strictly falling: those at which the network is called, then the end.
-        start: what a bridge's first state hides, whose sigma is 0: "mean" (nothing: the walk gives the posterior's mean) or "drawn" (noise:
-            the walk gives samples). Other processes take the noise of their start from the caller's state.
-        network_time: which time the network is told, that of the "state" it sees or that of the step's "target".
-        options: the solver's own.
-
-    Raises:
-        ConfigError: on a grid that does not fall, and on an unknown option or a value out of its range.
-    """
-    function = solver.function if isinstance(solver, Solver) else solver
-    name = f"solver {function.__name__.replace('_', '-')!r}"
-    for what, value, known in (("start", start, ("mean", "drawn")), ("network_time", network_time, ("state", "target"))):
-        if value not in known:
-            raise ConfigError(f"{name}: unknown {what} {value!r}: {nearest(str(value), known)}")
-    walk = Walk(process, checked(grid), start, network_time)
-    return walk.end(function(walk, **bind(function, options, name)))
+    def refuse(self, why: str) -> NoReturn:
+        """Say that this solver cannot walk this process back, and why."""
+        raise ConfigError(f"solver {self.name!r} on {type(self.process).__name__}: {why}")

@@ -156,10 +156,10 @@ class TwoJobs:
 
     def _call(self, batch: Batch, source: Tensor, times: Sequence[float]) -> Estimate:
         """One call of the network from the state that the path leads to from `source`."""
-        alpha, kappa, sigma, told = self.enhancer.coefficients(times, source.device)
+        alpha, kappa, sigma = self.enhancer.coefficients(times, source.device)
         noisy = batch.noisy_spectrogram
         state = alpha * source + kappa * noisy + sigma * random_noise(noisy, self.generator)
-        estimate = self.enhancer.predict(state, noisy, told.flatten(), alpha, kappa, sigma)
+        estimate = self.enhancer.denoise(state, noisy, times)
         return Estimate(estimate, self.enhancer.config.spectrogram.inverse(estimate, batch.clean.shape[-1])[:, 0])
 
     def _next_walked(self, batch: Batch, first: Estimate, step: int) -> Walked:

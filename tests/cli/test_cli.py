@@ -15,6 +15,7 @@ import soundfile
 
 from sgaudio.audio.files import read, write
 from sgaudio.cli import main
+from sgaudio.solvers import SOLVERS
 
 PROGRAM = [sys.executable, "-c", "from sgaudio.cli import main; main()"]
 DRY = ("--strength", "0")  # what comes out is what went in
@@ -226,6 +227,10 @@ def test_solvers_are_listed_with_order_evaluations_and_noise(sgaudio):
     rows = {line.split()[0]: line.split()[1:4] for line in out if line and not line.startswith(" ")}
     assert rows["ddim"][:2] == ["1", "1"]
     assert rows["dpmpp-2m"] == ["2", "1", "no"]
+    assert rows["predictor-corrector"] == ["-", "2", "yes"]
+    assert set(SOLVERS) < set(rows)
+    assert any(line.startswith("all: ouve, ") for line in out)
+    assert "…" not in "".join(out)  # a name that is cut cannot be copied
 
 
 @pytest.mark.parametrize("size", [None, 0xFFFF_FFFF])

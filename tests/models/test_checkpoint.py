@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -36,6 +37,14 @@ def test_a_model_comes_back_as_it_was_saved(model, file):
     assert loaded.name == "tiny"
     assert loaded.config == model.config
     assert np.array_equal(loaded.enhance(waveform, 16_000), model.enhance(waveform, 16_000))
+
+
+def test_how_the_network_is_read_comes_back_too(model, tmp_path):
+    config = dataclasses.replace(model.config, prediction="edm", prediction_options={"sigma_data": 0.25})
+    save(tmp_path / "edm.safetensors", Enhancer(config, model.network), CARD)
+    loaded = load(tmp_path / "edm.safetensors", device="cpu")
+    assert loaded.config == config
+    assert loaded.prediction.at(0.5) == config.predicted.at(0.5) != model.prediction.at(0.5)
 
 
 def test_its_metadata_say_all_without_the_weights(file):

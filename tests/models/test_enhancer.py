@@ -8,7 +8,6 @@ from sgaudio.audio.spectrogram import Spectrogram
 from sgaudio.audio.windows import Windows
 from sgaudio.errors import AudioError, ConfigError
 from sgaudio.models import Enhancer, EnhancerConfig, Sampling
-from sgaudio.models.prediction import PREDICTIONS
 from sgaudio.nets import BandDiTConfig
 from sgaudio.processes import OUVE, BridgeVE
 
@@ -159,7 +158,9 @@ def test_wrong_options_are_refused_before_any_work(model, options, complaint):
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"prediction": "noise"}, "start of a bridge"),
+        ({"prediction": "noise"}, "prediction 'noise' on BridgeVE says nothing of the clean sound at time 1: use 'data'"),
+        ({"prediction": "flow"}, "prediction 'flow' on BridgeVE says nothing"),
+        ({"prediction": "edm", "prediction_options": {"sigma_date": 1.0}}, "did you mean 'sigma_data'"),
         ({"prediction": "clean"}, "unknown prediction"),
         ({"windows": Windows(4100, 256, 512)}, "multiples"),
         ({"spectrogram": Spectrogram()}, "33 bins, the spectrogram 257"),
@@ -171,16 +172,27 @@ def test_parts_that_do_not_fit_are_refused_at_construction(options, complaint):
         config(**options)
 
 
-@pytest.mark.parametrize("prediction", ["noise", "score"])
-def test_predictions_are_turned_into_the_clean_estimate(prediction):
-    node = OUVE().at(0.6)
-    clean, noisy, noise = torch.randn(3, 2, 1, 5, 4, dtype=torch.complex128)
-    state = node.alpha * clean + node.kappa * noisy + node.sigma * noise
-    output = {"noise": noise, "score": -noise / node.sigma}[prediction]
-    torch.testing.assert_close(PREDICTIONS[prediction](output, state, noisy, node.alpha, node.kappa, node.sigma), clean)
+@pytest.mark.parametrize(("process", "prediction"), [(BridgeVE(), "edm"), (OUVE(), "flow")])
+def test_a_time_for_each_item_gives_what_each_gives_by_itself(process, prediction):
+    torch.manual_seed(0)
+    model, times = Enhancer(config(process=process, prediction=prediction)), [0.2, 0.6, 1.0]
+    state, noisy = torch.randn(2, 3, 1, 33, 8, dtype=torch.complex64)
+    each = [model.denoise(state[i : i + 1], noisy[i : i + 1], time) for i, time in enumerate(times)]
+    torch.testing.assert_close(model.denoise(state, noisy, times), torch.cat(each), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("process", "prediction"), [(BridgeVE(), "data"), (OUVE(), "score"), (OUVE(), "noise")])
+@pytest.mark.parametrize(
+    ("process", "prediction"),
+    [
+        (BridgeVE(), "data"),
+        (OUVE(), "score"),
+        (OUVE(), "noise"),
+        (BridgeVE(), "velocity"),
+        (OUVE(), "flow"),
+        (BridgeVE(), "edm"),
+        (BridgeVE(), "residual"),
+    ],
+)
 def test_training_lowers_the_loss(process, prediction):
     torch.manual_seed(0)
     model = Enhancer(config(process=process, prediction=prediction))

@@ -1,4 +1,5 @@
 import math
+import re
 
 import numpy as np
 import pytest
@@ -9,10 +10,36 @@ from sgaudio.errors import ConfigError
 from sgaudio.processes import OUVE, BridgeVE, Process
 from sgaudio.solvers import SOLVERS, Vector, linear, record
 from sgaudio.solvers.adams import COORDINATES, integral
-from sgaudio.solvers.plan import Draw, Sum
+from sgaudio.solvers.plan import Call, Draw, Sum
 
 steps = st.tuples(st.floats(0.02, 0.85), st.floats(0.02, 0.1)).map(lambda pair: (pair[0] + pair[1], pair[0]))
 adams, ddim = SOLVERS["adams"], SOLVERS["ddim"]
+
+CELLS = """
+ouve      linear  adams corrector=0 coordinate=log_snr noise_level=1.0             moments 8.2e-2 2.8e-2 6.8e-3 1.0e-3
+ouve      log-snr adams corrector=0 coordinate=log_snr noise_level=1.0             moments 5.1e-2 2.1e-2 5.2e-3 8.0e-4
+ouve      angle   adams corrector=0 coordinate=log_snr noise_level=1.0             moments 2.6e-1 1.5e-1 5.3e-2 9.6e-3
+ouve      linear  adams predictor=3 corrector=0 coordinate=log_snr noise_level=1.0 moments 1.2e-1 1.6e-2 4.2e-3 4.0e-4
+ouve      log-snr adams predictor=3 corrector=0 coordinate=log_snr noise_level=1.0 moments 7.1e-2 5.6e-3 8.6e-4 1.1e-4
+ouve      angle   adams predictor=3 corrector=0 coordinate=log_snr noise_level=1.0 moments 9.4e-1 4.9e-1 1.2e-1 9.0e-3
+ouve      linear  adams corrector=0 coordinate=log_snr noise_level=0.25            moments 4.02e-2 1.12e-2 2.63e-3 4.07e-4
+ouve      log-snr adams corrector=0 coordinate=log_snr noise_level=0.25            moments 2.23e-2 8.26e-3 2.09e-3 3.29e-4
+ouve      angle   adams corrector=0 coordinate=log_snr noise_level=0.25            moments 1.5e-1 6.7e-2 2.1e-2 3.6e-3
+bridge-ve linear  adams corrector=0 coordinate=log_snr noise_level=1.0             moments 7.0e-2 3.8e-2 1.3e-2 2.4e-3
+bridge-ve log-snr adams corrector=0 coordinate=log_snr noise_level=1.0             moments 3.1e-2 1.5e-2 5.8e-3 9.3e-4
+bridge-ve angle   adams corrector=0 coordinate=log_snr noise_level=1.0             moments 6.7e-2 4.4e-2 1.5e-2 2.6e-3
+bridge-ve linear  adams predictor=3 corrector=0 coordinate=log_snr noise_level=1.0 moments 2.3e-1 1.0e-1 2.4e-2 2.1e-3
+bridge-ve log-snr adams predictor=3 corrector=0 coordinate=log_snr noise_level=1.0 moments 6.4e-2 4.1e-2 4.1e-3 3.1e-4
+bridge-ve angle   adams predictor=3 corrector=0 coordinate=log_snr noise_level=1.0 moments 2.3e-1 9.9e-2 1.7e-2 1.2e-3
+bridge-ve linear  adams corrector=0 coordinate=log_snr noise_level=0.25            moments 1.96e-2 9.93e-3 2.96e-3 3.99e-4
+bridge-ve log-snr adams corrector=0 coordinate=log_snr noise_level=0.25            moments 2.13e-2 7.87e-3 2.65e-3 4.16e-4
+bridge-ve angle   adams corrector=0 coordinate=log_snr noise_level=0.25            moments 3.1e-2 1.8e-2 6.0e-3 1.0e-3
+"""
+
+
+@pytest.mark.parametrize("line", CELLS.strip().splitlines(), ids=lambda line: " ".join(re.split(" gauss| moments", line)[0].split()))
+def test_errors_at_5_10_20_and_50_evaluations_are_the_known_ones(proof, line: str):
+    proof.check_cells(line)
 
 
 @given(steps, st.floats(0, 1))
@@ -40,9 +67,11 @@ def test_through_two_in_the_log_snr_it_is_the_exact_form_of_dpmpp_2m():
     t, u = process.at(0.6), process.at(0.4)
     before, h = t.log_snr - process.at(0.9).log_snr, u.log_snr - t.log_snr
     linear_weight = u.alpha * (h + math.expm1(-h)) / before
-    row = dict(record(adams, process, times, predictor=2, corrector=0, coordinate="log_snr").rows[-1].terms)
-    assert row[2] == pytest.approx(-linear_weight, rel=1e-12)
-    assert row[5] == pytest.approx(-u.alpha * math.expm1(-h) + linear_weight, rel=1e-12)
+    plan = record(adams, process, times, predictor=2, corrector=0, coordinate="log_snr")
+    first, second = (row.into for row in plan.rows if isinstance(row, Call))
+    row = dict(plan.rows[-1].terms)
+    assert row[first] == pytest.approx(-linear_weight, rel=1e-12)
+    assert row[second] == pytest.approx(-u.alpha * math.expm1(-h) + linear_weight, rel=1e-12)
 
 
 @given(
@@ -85,7 +114,7 @@ def test_it_calls_the_network_once_a_step_and_draws_once_a_step_if_stochastic(pr
         grid = (*linear(process, count)[:-1], 0.01)
         assert record(adams, process, grid).evaluations == count
         assert record(adams, process, grid).draws == ()
-        assert record(adams, process, grid, noise_level=0.5).draws == tuple((step, "step") for step in range(count))
+        assert record(adams, process, grid, noise_level=0.5).draws == tuple((step, "step", 0) for step in range(count))
 
 
 @pytest.mark.parametrize(

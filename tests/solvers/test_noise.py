@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sgaudio.errors import ConfigError
-from sgaudio.solvers import PURPOSES, keyed_normal
+from sgaudio.processes import OUVE, BridgeVE, Process, ResShift
+from sgaudio.solvers import PURPOSES, SOLVERS, keyed_noise, keyed_normal, linear, no_noise, record, sample
 from sgaudio.solvers.noise import philox
 
 
@@ -60,6 +61,11 @@ def test_the_layout_of_keys_and_normals_never_changes(seed, frame, group, step, 
     torch.testing.assert_close(torch.view_as_real(pair).flatten() * math.sqrt(2), real, rtol=2e-7, atol=0)
 
 
+def test_a_repetition_is_counted_from_bit_8_up():
+    frames = torch.arange(3)
+    assert torch.equal(keyed_normal(1, frames, 4, 5, "corrector", 3), keyed_normal(1, frames, 4, 5, PURPOSES["corrector"] + 3 * 256))
+
+
 windows = st.tuples(st.integers(-300, 300), st.integers(1, 60), st.integers(1, 60))
 
 
@@ -67,12 +73,12 @@ windows = st.tuples(st.integers(-300, 300), st.integers(1, 60), st.integers(1, 6
 def test_any_split_into_windows_and_batches_gives_the_same_bits(window, bins: int, complex: bool, seed: int):
     begin, first, second = window
     frames = torch.arange(begin, begin + first + second)
-    whole = keyed_normal(seed, frames, bins, 3, "step", complex)
-    parts = [keyed_normal(seed, part, bins, 3, "step", complex) for part in frames.split([first, second])]
+    whole = keyed_normal(seed, frames, bins, 3, "step", complex=complex)
+    parts = [keyed_normal(seed, part, bins, 3, "step", complex=complex) for part in frames.split([first, second])]
     assert torch.equal(whole, torch.cat(parts, dim=-1))
     batch = torch.stack([frames, frames + 17])[:, None]
-    assert torch.equal(keyed_normal(seed, batch, bins, 3, "step", complex)[0, 0], whole)
-    assert torch.equal(keyed_normal(seed, frames, bins + 5, 3, "step", complex)[:bins], whole)
+    assert torch.equal(keyed_normal(seed, batch, bins, 3, "step", complex=complex)[0, 0], whole)
+    assert torch.equal(keyed_normal(seed, frames, bins + 5, 3, "step", complex=complex)[:bins], whole)
 
 
 def test_overlapping_windows_see_the_same_noise_where_they_overlap():
@@ -82,7 +88,7 @@ def test_overlapping_windows_see_the_same_noise_where_they_overlap():
 
 @pytest.mark.parametrize("complex", [True, False])
 def test_it_has_the_moments_of_standard_normal_noise(complex: bool):
-    noise = keyed_normal(1, torch.arange(2000), 64, 2, "step", complex)
+    noise = keyed_normal(1, torch.arange(2000), 64, 2, "step", complex=complex)
     assert noise.shape == (64, 2000)
     assert noise.dtype == (torch.complex64 if complex else torch.float32)
     assert float(noise.abs().square().mean()) == pytest.approx(1, abs=0.02)
@@ -121,7 +127,91 @@ def test_a_wrong_key_is_refused_in_one_clear_line():
         keyed_normal(0, torch.arange(2), 4, 0, "steps")
     with pytest.raises(ConfigError, match=r"^noise: seed is 18446744073709551616, expected a number of 64 bits$"):
         keyed_normal(2**64, torch.arange(2), 4, 0, "step")
+    for frames, found in (
+        (torch.arange(2.0), r"torch.float32 of shape \(2,\)"),
+        (torch.arange(2, dtype=torch.int32), r"torch.int32 of shape \(2,\)"),
+        (torch.tensor(2), r"torch.int64 of shape \(\)"),
+        ([0, 1], "a list"),
+    ):
+        with pytest.raises(ConfigError, match=rf"^noise: the frames are {found}, expected int64, \(..., frame\)$"):
+            keyed_normal(0, frames, 4, 0, "step")
 
 
-def test_every_noise_of_a_solver_has_a_purpose():
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.complex64, torch.complex128])
+def test_a_source_gives_the_keyed_normals_of_its_frames_in_the_state_s_dtype(dtype: torch.dtype):
+    like = torch.zeros(2, 3, 5, 7, dtype=dtype)
+    noise = keyed_noise(42, like, first_frame=1000)(3, "corrector", 1)
+    expected = keyed_normal(42, torch.arange(1000, 1007), 5, 3, "corrector", 1, complex=dtype.is_complex)
+    assert noise.dtype == dtype
+    assert torch.equal(noise, expected.to(dtype))
+    assert torch.equal(noise.expand_as(like)[1, 2], noise)
+
+
+def test_each_window_of_a_sound_has_the_noise_of_its_own_frames():
+    whole, windows = torch.zeros(1, 1, 5, 30), torch.zeros(3, 1, 5, 10)
+    frames = torch.tensor([0, 7, 20])
+    noise = keyed_noise(1, windows, frames)(2, "step")
+    for part, first in zip(noise, frames.tolist(), strict=True):
+        assert torch.equal(part, keyed_noise(1, whole)(2, "step")[None, :, first : first + 10])
+
+
+def test_the_same_seed_gives_the_same_sound_for_any_batch_and_window():
+    plan, process = record(SOLVERS["ddpm"], OUVE(), linear(OUVE(), 4)), OUVE()
+    sound = keyed_normal(9, torch.arange(40), 6, 0, "start")[None, None]
+
+    def enhanced(noisy: torch.Tensor, first_frame: int | torch.Tensor) -> torch.Tensor:
+        noise = keyed_noise(5, noisy, first_frame)
+        return sample(plan, lambda x, time: 0.5 * x + 0.1 * noisy, noisy + process.at(1.0).sigma * noise(0, "start"), noisy, noise)
+
+    whole = enhanced(sound, 0)
+    windows = enhanced(torch.cat([sound[..., :24], sound[..., 16:]]), torch.tensor([0, 16]))
+    assert torch.equal(windows[:1], whole[..., :24])
+    assert torch.equal(windows[1:], whole[..., 16:])
+
+
+def test_without_noise_a_walk_follows_its_mean_path(proof):
+    plan, process = record(SOLVERS["ddpm"], OUVE(), proof.grid("linear", OUVE(), 6)), OUVE()
+
+    def denoise(x: torch.Tensor, time: float) -> torch.Tensor:
+        node = process.at(time)
+        gain = node.alpha * 0.04 / (node.alpha**2 * 0.04 + node.sigma**2)
+        return proof.MEAN + gain * (x - node.kappa * proof.NOISY - node.alpha * proof.MEAN)
+
+    start = torch.tensor([[[[-1.0, 0.2, 3.0]]]], dtype=torch.float64)
+    end = proof.end(plan, process, 1.0, variance=0.04)
+    got = sample(plan, denoise, start, torch.full_like(start, proof.NOISY), no_noise(start))
+    torch.testing.assert_close(got, end.offset + end.gain * start, rtol=0, atol=1e-14)
+
+
+def test_a_source_for_what_is_no_state_is_refused_in_one_clear_line():
+    with pytest.raises(ConfigError, match=r"^noise: the state has the shape \(5, 7\), expected \(batch, channel, bins, frame\)$"):
+        keyed_noise(0, torch.zeros(5, 7))
+    like = torch.zeros(1, 1, 4, 3)
+    for source in (lambda: keyed_noise(0, like.long()), lambda: no_noise(like.long())):
+        with pytest.raises(
+            ConfigError, match=r"^noise: the state is torch.int64 on cpu, expected a tensor of floating point or complex numbers$"
+        ):
+            source()
+
+
+def test_a_source_with_a_wrong_key_is_refused_before_it_is_asked():
+    like = torch.zeros(1, 1, 4, 3)
+    for seed in (2**64, 1.5, "1", None):
+        with pytest.raises(ConfigError, match=r"^noise: seed is .*, expected a number of 64 bits$"):
+            keyed_noise(seed, like)
+    with pytest.raises(ConfigError, match=r"^noise: first_frame is 0.5, expected an integer, or a tensor of them: one for each item$"):
+        keyed_noise(0, like, 0.5)
+    with pytest.raises(ConfigError, match=r"^noise: the frames are torch.float32 of shape"):
+        keyed_noise(0, like, torch.tensor([0.5]))
+
+
+def test_each_purpose_has_a_number_of_its_own():
     assert sorted(PURPOSES.values()) == list(range(len(PURPOSES)))
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_every_noise_of_a_solver_has_a_purpose(name: str, process: Process):
+    options = {"edm": {"churn": 10.0}, "restart": {"repeats": 2}, "ddim": {"eta": 0.5}, "adams": {"noise_level": 1.0}}.get(name, {})
+    process = ResShift() if name == "resshift" else BridgeVE() if name.startswith("bridge") else process
+    plan = record(SOLVERS[name], process, linear(process, 6), start="drawn", **options)
+    assert {purpose for _, purpose, _ in plan.draws} <= set(PURPOSES)
