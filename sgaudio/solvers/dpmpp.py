@@ -8,6 +8,7 @@ next. Stochastic steps aim at less noise than there is at u, and draw the rest.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from typing import Annotated, Literal
@@ -33,20 +34,14 @@ def dpmpp_2s(walk: Walk, middle: Annotated[float, Range(0.01, 1)] = 0.5, eta: An
         middle: where in the step the second evaluation is, as a share of its length in log-SNR: r_i of the paper.
         eta: how much of the noise is fresh: 0 deterministic, 1 ancestral sampling.
     """
-    z = walk.z
-    for t, u in walk.steps:
-        if not walk.is_regular(t) or u.sigma == 0:
-            z = hold(walk, z, t, u, eta)
-            continue
-        down, fresh = ancestral(t, u, eta)
-        clean, length = walk.denoise(z, t), down.log_snr - t.log_snr
+
+    def ahead(z: Vector, t: Node, u: Node) -> Vector:
+        clean, length = walk.denoise(z, t), u.log_snr - t.log_snr
         m = walk.at_log_snr(t.log_snr + middle * length)
         inner = walk.denoise(carried(walk, z, clean, t, m), m)
-        ahead = clean + (length / 2 / (m.log_snr - t.log_snr)) * (inner - clean)
-        z = carried(walk, z, ahead, t, down)
-        if fresh:
-            z = z + fresh * walk.noise()
-    return z
+        return clean + (length / 2 / (m.log_snr - t.log_snr)) * (inner - clean)
+
+    return singlestep(walk, ahead, eta)
 
 
 def dpmpp_3s(walk: Walk, eta: Annotated[float, Range(0, 1)] = 0.0) -> Vector:
@@ -58,19 +53,27 @@ def dpmpp_3s(walk: Walk, eta: Annotated[float, Range(0, 1)] = 0.0) -> Vector:
         walk: the walk.
         eta: how much of the noise is fresh: 0 deterministic, 1 ancestral sampling.
     """
+
+    def ahead(z: Vector, t: Node, u: Node) -> Vector:
+        clean, length = walk.denoise(z, t), u.log_snr - t.log_snr
+        one, two = (walk.at_log_snr(t.log_snr + part * length) for part in (1 / 3, 2 / 3))
+        first = walk.denoise(carried(walk, z, clean, t, one), one)
+        inner = clean + (mean(two.log_snr - t.log_snr) / (one.log_snr - t.log_snr)) * (first - clean)
+        second = walk.denoise(carried(walk, z, inner, t, two), two)
+        return clean + (mean(length) / (two.log_snr - t.log_snr)) * (second - clean)
+
+    return singlestep(walk, ahead, eta)
+
+
+def singlestep(walk: Walk, ahead: Callable[[Vector, Node, Node], Vector], eta: float) -> Vector:
+    """DDIM steps with the clean estimate that `ahead` carries on from the state at t towards u; the rest of the noise is drawn."""
     z = walk.z
     for t, u in walk.steps:
         if not walk.is_regular(t) or u.sigma == 0:
             z = hold(walk, z, t, u, eta)
             continue
         down, fresh = ancestral(t, u, eta)
-        clean, length = walk.denoise(z, t), down.log_snr - t.log_snr
-        one, two = (walk.at_log_snr(t.log_snr + part * length) for part in (1 / 3, 2 / 3))
-        first = walk.denoise(carried(walk, z, clean, t, one), one)
-        ahead = clean + (mean(two.log_snr - t.log_snr) / (one.log_snr - t.log_snr)) * (first - clean)
-        second = walk.denoise(carried(walk, z, ahead, t, two), two)
-        ahead = clean + (mean(length) / (two.log_snr - t.log_snr)) * (second - clean)
-        z = carried(walk, z, ahead, t, down)
+        z = carried(walk, z, ahead(z, t, down), t, down)
         if fresh:
             z = z + fresh * walk.noise()
     return z
