@@ -95,10 +95,12 @@ def build(cls: type[T], mapping: Mapping[str, Any], what: str | None = None) -> 
 
 
 def _plain(value: Any, hint: Any, what: str) -> Any:
-    """Turn what JSON and YAML can say into what a dataclass holds: mappings into dataclasses, lists into tuples."""
+    """Turn what JSON and YAML can say into what a dataclass holds: mappings into dataclasses or dictionaries of them, lists into tuples."""
     hint = get_args(hint)[0] if get_origin(hint) is Annotated else hint
     if is_dataclass(hint) and isinstance(value, Mapping):
         return build(hint, value, what)  # pyright: ignore[reportArgumentType]
+    if get_origin(hint) is dict and isinstance(value, Mapping):
+        return {key: _plain(item, get_args(hint)[1], f"{what}: {key}") for key, item in value.items()}
     if isinstance(value, list):
         inner = get_args(hint)[0] if get_origin(hint) is tuple else Any
         return tuple(_plain(item, inner, what) for item in value)

@@ -1,6 +1,6 @@
 import math
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pytest
@@ -37,6 +37,15 @@ class Lines:
         return "one\ntwo"
 
 
+@dataclass(frozen=True)
+class Shelf:
+    cups: dict[str, Cup] = field(default_factory=dict)
+    labels: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
 THINGS = Registry("thing", {"cup": Cup, "table": Table})
 
 
@@ -61,6 +70,26 @@ def test_a_range_may_stand_inside_of_an_optional():
 def test_plain_values_become_nested_configurations():
     made = THINGS.build({"name": "table", "legs": 4, "cup": {"volume": 1, "colour": "blue"}, "sizes": [1, 2.5], "owner": "Ada"})
     assert made == Table(legs=4, cup=Cup(1, "blue"), sizes=(1, 2.5), owner="Ada")
+
+
+def test_a_dictionary_of_configurations_is_built_item_by_item():
+    made = build(Shelf, {"cups": {"mine": {"volume": 0.5}, "yours": {}}, "labels": {"sizes": [1, 2], "of": {"volume": 0.5}}})
+    assert made == Shelf({"mine": Cup(0.5), "yours": Cup()}, {"sizes": (1, 2), "of": {"volume": 0.5}})
+    assert build(Shelf, {"cups": {"mine": Cup(0.5)}}).cups == {"mine": Cup(0.5)}
+
+
+@pytest.mark.parametrize(
+    ("cups", "message"),
+    [
+        ({"mine": {"color": "blue"}}, "Shelf: cups: mine has no option 'color': did you mean 'colour'?"),
+        ({"mine": {"volume": 2}}, "Cup: volume is 2, expected 0 to 1"),
+        (["mine"], f"Shelf: cups is ('mine',), expected dict[str, {__name__}.Cup]"),
+    ],
+)
+def test_what_is_wrong_in_such_a_dictionary_is_refused_by_its_place(cups: Any, message: str):
+    with pytest.raises(ConfigError) as caught:
+        build(Shelf, {"cups": cups})
+    assert str(caught.value) == message
 
 
 @given(st.floats(0, 1), st.integers(3, 100))

@@ -22,7 +22,7 @@ class Spectrogram:
 
     Args:
         window: length of the analysis and synthesis window in samples, even.
-        hop: distance of the frames in samples; at most half a window, and a divisor of it.
+        hop: distance of the frames in samples; at most half a window.
         exponent: of the magnitude; 1 leaves it as it is.
         factor: scale after compression.
         shape: of the window, periodic: "sqrt_hann" or "hann".
@@ -36,8 +36,8 @@ class Spectrogram:
 
     def __post_init__(self) -> None:
         check(self)
-        if self.window % 2 or self.window % self.hop or 2 * self.hop > self.window:
-            raise ConfigError(f"Spectrogram: hop {self.hop} must divide an even window ({self.window}) at least twice")
+        if self.window % 2 or 2 * self.hop > self.window:
+            raise ConfigError(f"Spectrogram: window {self.window} and hop {self.hop}: expected an even window of at least two hops")
 
     @property
     def bins(self) -> int:

@@ -1,6 +1,7 @@
 """`sgaudio enhance`: take the noise out of files, folders and pipes."""
 
 import sys
+import warnings
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, TextIO, cast
@@ -25,14 +26,22 @@ def enhance(
             "--out", "-o", metavar="OUT", help="A sound file for one file, else a folder; - for WAV to standard output.", show_default=False
         ),
     ],
-    model: Annotated[str, typer.Option(help="Name (see sgaudio models) or path of a model.", rich_help_panel=MODEL)] = "denoise",
+    model: Annotated[
+        str, typer.Option(help="Name (see sgaudio models), path, or hf://owner/repo/file of a model.", rich_help_panel=MODEL)
+    ] = "denoise",
     solver: Annotated[str | None, typer.Option(help="See sgaudio solvers; the model's own by default.", rich_help_panel=MODEL)] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of the solver; the model's own by default.", rich_help_panel=MODEL)] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="A way of sampling that the model names, see sgaudio models show.", rich_help_panel=MODEL)
+    ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same sound.", rich_help_panel=MODEL)] = 0,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to compute.", rich_help_panel=MODEL)] = "auto",
     dtype: Annotated[
         str, typer.Option(metavar="float32|bfloat16|float16", help="How the network computes.", rich_help_panel=MODEL)
     ] = "float32",
+    compile: Annotated[
+        bool, typer.Option("--compile", help="Compile an NCSN++ on a GPU: a minute or two at first, then faster.", rich_help_panel=MODEL)
+    ] = False,
     batch: Annotated[
         int | None, typer.Option(help="The most windows, of one channel each, in one call of the network.", rich_help_panel=MODEL)
     ] = None,
@@ -52,6 +61,9 @@ def enhance(
         str,
         typer.Option(metavar="zero|fail", help="NaN and infinite samples: replace by zeros, or give the file up.", rich_help_panel=SOUND),
     ] = "zero",
+    whole_file: Annotated[
+        bool, typer.Option("--whole-file", help="Each sound in one piece, as published code does it.", rich_help_panel=SOUND)
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.", rich_help_panel=OUTPUT)] = False,
     skip_existing: Annotated[
         bool, typer.Option("--skip-existing", help="Leave outputs that exist as they are.", rich_help_panel=OUTPUT)
@@ -69,15 +81,19 @@ def enhance(
     from sgaudio import load
     from sgaudio.cli.screen import Screen
     from sgaudio.jobs import Settings, plan, run, total_seconds
+    from sgaudio.models.memory import keep_allocations
+    from sgaudio.nets import NCSNppConfig
 
     settings = Settings(
         solver=solver,
         steps=steps,
+        preset=preset,
         seed=seed,
         batch=batch,
         strength=strength,
         max_attenuation=max_attenuation,
         high_band=cast(Any, high_band),  # its value, like all, is checked there
+        whole_file=whole_file,
         nan=cast(Any, nan),
     )
     tasks, settled = plan(inputs, out, overwrite=overwrite, skip_existing=skip_existing)
@@ -89,7 +105,13 @@ def enhance(
         for outcome in settled:
             screen.finished(outcome, log)
         if tasks:
-            enhancer = load(model, device=device, dtype=dtype)
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always")
+                enhancer = load(model, device=device, dtype=dtype, compile=compile)
+            for warning in said:
+                screen.say(str(warning.message))
+            if enhancer.device.type == "cpu" and isinstance(enhancer.config.network, NCSNppConfig):
+                keep_allocations()
             settings.stream(enhancer, enhancer.sample_rate, 1)  # a wrong option is told before anything runs
             stack.enter_context(screen.progress(total_seconds(tasks) if screen.is_terminal else None))
             screen.describe(enhancer, settings, len(tasks), keep_picture=plot is not None)

@@ -47,7 +47,7 @@ class Screen:
 
     def describe(self, model: Enhancer, settings: Settings, files: int, keep_picture: bool) -> None:
         """Prepare the first line, which is said with the first sound that opens."""
-        sampling = model.sampling(settings.solver, settings.steps)
+        sampling = model.sampling(settings.solver, settings.steps, settings.preset)
         steps = f"{sampling.steps} step{'s' * (sampling.steps > 1)} of {sampling.solver}"
         self._first_line = f"model {model.name!r} at {_kilohertz(model.sample_rate)} on {model.device}, {steps}, seed {settings.seed}"
         self._model_rate, self._high_band = model.sample_rate, settings.high_band

@@ -31,11 +31,13 @@ class Settings:
 
     solver: str | None = None
     steps: int | None = None
+    preset: str | None = None
     seed: int = 0
     batch: int | None = None
     strength: float = 1.0
     max_attenuation: float | None = None
     high_band: Literal["follow", "drop"] = "follow"
+    whole_file: bool = False
     nan: Literal["zero", "fail"] = "zero"
 
     def __post_init__(self) -> None:
@@ -62,7 +64,7 @@ def run(
     on_block: OnBlock = lambda rate, before, after: None,
 ) -> Iterator[Outcome]:
     """Work through the tasks, and say of each what became of it. Only a broken pipe or an interruption ends the job."""
-    sampling = model.sampling(settings.solver, settings.steps)
+    sampling = model.sampling(settings.solver, settings.steps, settings.preset)
     for task in tasks:
         outcome = Outcome(task.source, task.target, model=model.name, solver=sampling.solver, steps=sampling.steps, seed=settings.seed)
         started = perf_counter()

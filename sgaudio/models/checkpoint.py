@@ -5,6 +5,8 @@ The metadata holds `format` ("sgaudio"), `version`, `config` and `card` (JSON of
 
 import hashlib
 import json
+import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,13 +17,28 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from sgaudio.errors import CheckpointError, ConfigError
+from sgaudio.models import hub
 from sgaudio.models.enhancer import Enhancer, EnhancerConfig
-from sgaudio.nets import CONFIGS, make_network
+from sgaudio.models.regenerator import Regenerator, RegeneratorConfig
+from sgaudio.nets import CONFIGS
 from sgaudio.processes import PROCESSES
-from sgaudio.registry import build, check, nearest
+from sgaudio.registry import Registry, build, check, nearest
 
-VERSION = 1
+VERSION = 2  # 1 knew enhancers only, whose level is a root mean square
+MODELS = Registry[type[EnhancerConfig]]("model", {"enhancer": EnhancerConfig, "regenerator": RegeneratorConfig})
+CLASSES: dict[type[EnhancerConfig], type[Enhancer]] = {EnhancerConfig: Enhancer, RegeneratorConfig: Regenerator}
 SHIPPED = Path(__file__).parent.parent / "weights"
+TASKS = Registry(
+    "task",
+    {
+        "denoise": "takes noise out of speech",
+        "dereverberate": "takes the room out of speech",
+        "denoise-dereverberate": "takes noise and room out of speech",
+        "extend-bandwidth": "makes the upper band of speech",
+    },
+)
+NAMED = {"network": CONFIGS, "predictor": CONFIGS, "process": PROCESSES}  # parts of a configuration that a name picks
+CPU_INSTRUCTIONS = {"bfloat16": ("avx512_bf16", "amx_bf16", "bf16"), "float16": ("avx512_fp16", "amx_fp16", "fp16")}
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -35,6 +52,7 @@ class Card:
         training_data: what it was trained on.
         licence: of the weights.
         recipe: how to train it again.
+        task: one of `TASKS`.
     """
 
     name: str
@@ -42,14 +60,20 @@ class Card:
     training_data: str
     licence: str
     recipe: str
+    task: str = "denoise"
 
     def __post_init__(self) -> None:
         check(self)
+        TASKS[self.task]
 
 
 def save(path: str | Path, enhancer: Enhancer, card: Card, dtype: torch.dtype = torch.float16) -> None:
-    """Write a model; its weights are stored as `dtype`."""
-    weights = {name: value.detach().to("cpu", dtype).contiguous() for name, value in enhancer.network.state_dict().items()}
+    """Write a model; its weights are stored as `dtype`, its buffers as they are: half precision would turn phases of a time embedding."""
+    buffers = {name for name, _ in enhancer.network.named_buffers()}
+    weights = {
+        name: value.detach().to("cpu", value.dtype if name in buffers else dtype).contiguous()
+        for name, value in enhancer.network.state_dict().items()
+    }
     metadata = {
         "format": "sgaudio",
         "version": str(VERSION),
@@ -60,13 +84,15 @@ def save(path: str | Path, enhancer: Enhancer, card: Card, dtype: torch.dtype = 
     save_file(weights, path, metadata)
 
 
-def load(model: str | Path = "denoise", device: str = "auto", dtype: str = "float32") -> Enhancer:
+def load(model: str | Path = "denoise", device: str = "auto", dtype: str = "float32", compile: bool = False) -> Enhancer:
     """A model by its shipped name or from a file.
 
     Args:
-        model: a name (see `shipped`) or a path.
+        model: a name (see `shipped`), a path, or "hf://owner/repo/file.safetensors" (extra `hub`).
         device: "auto" (a GPU if there is one), "cpu", "cuda" or "mps".
-        dtype: in which the network computes: "float32", "bfloat16" or "float16".
+        dtype: in which the network computes: "float32", "bfloat16" or "float16". A CPU without instructions for it would be hundreds of
+            times slower: it warns and computes in float32.
+        compile: compile an NCSN++, on a GPU: the first call takes a minute or two, all others are several times faster.
 
     Raises:
         CheckpointError: on a file that is not a model of ours, is damaged, or newer than this version.
@@ -81,8 +107,9 @@ def load(model: str | Path = "denoise", device: str = "auto", dtype: str = "floa
         config, card = config_from_mapping(json.loads(metadata["config"])), build(Card, json.loads(metadata["card"]))
     except (ConfigError, ValueError, KeyError) as error:
         raise CheckpointError(f"{path}: its configuration is not valid: {error}") from error
+    make = CLASSES[type(config)]
     with torch.device("meta"):
-        network = make_network(config.network)
+        network = make.new_network(config)
     expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     with safe_open(path, "pt") as file:
         found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
@@ -92,19 +119,22 @@ def load(model: str | Path = "denoise", device: str = "auto", dtype: str = "floa
         weights = {name: file.get_tensor(name) for name in found}
     if digest(weights) != metadata.get("sha256"):
         raise CheckpointError(f"{path}: its weights do not match their checksum: a damaged file")
-    network = make_network(config.network)
+    network = make.new_network(config)
     network.load_state_dict({name: value.float() for name, value in weights.items()})
     network.eval().requires_grad_(False)
-    return Enhancer(config, network, card.name).to(chosen, DTYPES[dtype])
+    return make(config, network, card.name).to(chosen, computed_dtype(dtype, chosen)).for_inference(compile)
 
 
 def describe(model: str | Path) -> dict[str, Any]:
-    """Configuration, card and checksum of a model, as plain values, without its weights."""
+    """Configuration, card, checksum and number of parameters of a model, as plain values, without its weights."""
     path = find(model)
     metadata = read_metadata(path)
+    with safe_open(path, "pt") as file:
+        parameters = sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
     return {
         "file": str(path),
         "bytes": path.stat().st_size,
+        "parameters": parameters,
         "sha256": metadata["sha256"],
         "card": json.loads(metadata["card"]),
         "config": json.loads(metadata["config"]),
@@ -117,7 +147,9 @@ def shipped() -> dict[str, Path]:
 
 
 def find(model: str | Path) -> Path:
-    """The file of a model given by name or path."""
+    """The file of a model given by name, by path, or by its place on the Hugging Face Hub."""
+    if str(model).startswith(hub.SCHEME):
+        return hub.fetch(str(model))
     names = shipped()
     if str(model) in names:
         return names[str(model)]
@@ -146,20 +178,23 @@ def read_metadata(path: Path) -> Mapping[str, str]:
 
 def config_to_mapping(config: EnhancerConfig) -> dict[str, Any]:
     """Plain values that JSON can hold, and that `config_from_mapping` turns back."""
-    mapping = asdict(config)
-    mapping["network"] = {"name": CONFIGS.name_of(config.network), **mapping["network"]}
-    mapping["process"] = {"name": PROCESSES.name_of(config.process), **mapping["process"]}
+    mapping = {"model": MODELS.name_of(config), **asdict(config)}
+    for name, registry in NAMED.items():
+        if name in mapping:
+            mapping[name] = {"name": registry.name_of(getattr(config, name)), **mapping[name]}
     return mapping
 
 
 def config_from_mapping(mapping: Mapping[str, Any]) -> EnhancerConfig:
-    """The configuration that plain values describe.
+    """The configuration that plain values describe; without a "model" it is that of an enhancer.
 
     Raises:
         ConfigError: on unknown names, missing ones, or values of the wrong type or out of range.
     """
-    built = {"network": CONFIGS, "process": PROCESSES}
-    return build(EnhancerConfig, {name: built[name].build(value) if name in built else value for name, value in mapping.items()})
+    if not isinstance(mapping, Mapping):
+        raise ConfigError(f"model: a mapping is expected, got {mapping!r}")
+    parts = {name: NAMED[name].build(value) if name in NAMED else value for name, value in mapping.items() if name != "model"}
+    return build(MODELS[mapping.get("model", "enhancer")], parts)
 
 
 def digest(weights: Mapping[str, torch.Tensor]) -> str:
@@ -182,3 +217,13 @@ def choose_device(name: str) -> torch.device:
     if not available[name]:
         raise ConfigError(f"device {name!r} is not available here: use 'auto' or 'cpu'")
     return torch.device(name)
+
+
+def computed_dtype(name: str, device: torch.device) -> torch.dtype:
+    """The dtype of that name, or float32 and a warning, where it is a CPU's that has no instructions for it."""
+    if device.type == "cpu" and name in CPU_INSTRUCTIONS:
+        capabilities = torch.cpu.get_capabilities()
+        if not any(capabilities.get(instruction) for instruction in CPU_INSTRUCTIONS[name]):
+            warnings.warn(f"{name} is not computed by this CPU, which would be hundreds of times slower: float32 is used", stacklevel=3)
+            return torch.float32
+    return DTYPES[name]

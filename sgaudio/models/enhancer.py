@@ -4,10 +4,10 @@ SGMSE+ (Richter et al. 2022, 2208.05830) and the Schrödinger bridge (Jukić et 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Real
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
@@ -15,48 +15,25 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sgaudio.audio.formats import RATES
-from sgaudio.audio.level import root_mean_square
+from sgaudio.audio.level import LEVELS
 from sgaudio.audio.spectrogram import Spectrogram
 from sgaudio.audio.windows import Windows
 from sgaudio.errors import AudioError, ConfigError
-from sgaudio.nets import BandDiTConfig, make_network
-from sgaudio.processes import Prediction, Process
+from sgaudio.models.losses import Loss
+from sgaudio.models.sampling import Sampling
+from sgaudio.nets import NCSNpp, NetworkConfig, make_network
+from sgaudio.processes import BridgeVE, Prediction, Process
 from sgaudio.processes.prediction import Times
-from sgaudio.registry import Range, check
-from sgaudio.solvers import SOLVERS, Plan, keyed_noise, record, sample
-from sgaudio.solvers.grids import named_grid
+from sgaudio.registry import Range, check, check_value, nearest
+from sgaudio.solvers import Plan, keyed_noise, replayed_noise, sample
+from sgaudio.solvers.sample import Noise, matched_noise
 from sgaudio.streaming import Stream
 from sgaudio.streaming.stream import Samples
 
 Waveform = Samples
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How a model's process is walked back.
-
-    Args:
-        solver: its name.
-        steps: number of steps.
-        grid: name of the grid of times.
-        start: of a bridge, "mean" or "drawn".
-        solver_options, grid_options: of the two, where they are not to be the default ones.
-    """
-
-    solver: str = "ddim"
-    steps: Annotated[int, Range(1, 1000)] = 1
-    grid: str = "even"
-    start: Literal["mean", "drawn"] = "mean"
-    solver_options: dict[str, Any] = field(default_factory=dict)
-    grid_options: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        check(self)
-
-    def plan(self, process: Process) -> Plan:
-        """The table of coefficients (an error here is one of these settings)."""
-        grid = named_grid(self.grid, process, self.steps, self.grid_options)
-        return record(SOLVERS[self.solver], process, grid, start=self.start, **self.solver_options)
+START = 0, "start", 0  # key of the noise in a walk's first state
+LONGEST = 2**26  # samples of a whole file in one piece
+PUBLISHED_MULTIPLE = 64  # of the frames of a whole file, in the public code
 
 
 @dataclass(frozen=True)
@@ -64,18 +41,22 @@ class EnhancerConfig:
     """Everything about an enhancer but its weights.
 
     Args:
-        network: sizes of the network.
+        network: sizes of the network. One that sees neither state nor time predicts the clean sound at once, whatever the process.
         process: between clean and noisy spectrogram.
         spectrogram: domain of the state.
         windows: in which files and streams are worked on, in samples.
         sampling: recommended way of sampling.
         sample_rate: in Hz.
         prediction: what the network predicts: a name of `PREDICTIONS`.
-        level: root mean square to which the noisy sound of a window is brought.
+        level: to which the noisy sound of a window is brought.
         prediction_options: of the prediction, where they are not to be the default ones.
+        level_rule: what is brought to that level: a name of `LEVELS`.
+        presets: other ways of sampling, by name.
+        padding: with what published models fill the frames of a whole file up to a multiple of 64: "zeros", or its end mirrored
+            ("reflection"). "none" does not: zeros follow the sound itself, to a whole frame.
     """
 
-    network: BandDiTConfig
+    network: NetworkConfig
     process: Process
     spectrogram: Spectrogram
     windows: Windows
@@ -84,20 +65,40 @@ class EnhancerConfig:
     prediction: str = "data"
     level: Annotated[float, Range(1e-4, 10)] = 1 / 12
     prediction_options: dict[str, Any] = field(default_factory=dict)
+    level_rule: str = "rms"
+    presets: dict[str, Sampling] = field(default_factory=dict)
+    padding: Literal["none", "zeros", "reflection"] = "none"
 
     def __post_init__(self) -> None:
         check(self)
-        self.predicted.at(1.0)
+        if odd := set(self.network.takes) - set(self.gives):
+            raise ConfigError(
+                f"the network takes {', '.join(self.network.takes)}, of which this model does not give {', '.join(sorted(odd))}"
+            )
         if self.network.bins != self.spectrogram.bins:
             raise ConfigError(f"the network has {self.network.bins} bins, the spectrogram {self.spectrogram.bins}")
         if self.windows.hop % self.spectrogram.hop or self.windows.length % self.spectrogram.hop:
             raise ConfigError(f"hop and length of the windows must be multiples of the spectrogram's hop, {self.spectrogram.hop}")
-        self.sampling.plan(self.process)
+        LEVELS[self.level_rule]
+        for name, sampling in {"sampling": self.sampling, **self.presets}.items():
+            check_value(sampling, Sampling, f"{type(self).__name__}: {name}")
+            for call in sampling.plan(self.process).calls:
+                self.predicted.at(call.time)
+
+    @property
+    def gives(self) -> tuple[str, ...]:
+        """What a network of such a model can be called with."""
+        return ("state", "noisy", "time")
 
     @property
     def predicted(self) -> Prediction:
         """How the network is read."""
         return Prediction(self.prediction, self.process, **self.prediction_options)
+
+    @property
+    def walks(self) -> bool:
+        """Whether the network sees a state, so that more steps than one make a difference."""
+        return "state" in self.network.takes
 
 
 class Enhancer:
@@ -112,61 +113,118 @@ class Enhancer:
     def __init__(self, config: EnhancerConfig, network: torch.nn.Module | None = None, name: str = "enhancer"):
         self.config, self.name = config, name
         self.prediction = config.predicted
-        self.network = make_network(config.network) if network is None else network
-        self.device, self.dtype = torch.device("cpu"), torch.float32
+        self.network = self.new_network(config) if network is None else network
+        self.device, self.dtype, self.compiled = torch.device("cpu"), torch.float32, False
+
+    @staticmethod
+    def new_network(config: Any) -> torch.nn.Module:
+        """All that such a model learns, as one module."""
+        return make_network(config.network)
 
     @property
     def sample_rate(self) -> int:
         """Of the sound that the network sees, in Hz."""
         return self.config.sample_rate
 
-    def to(self, device: str | torch.device, dtype: torch.dtype = torch.float32) -> "Enhancer":
+    def to(self, device: str | torch.device, dtype: torch.dtype = torch.float32) -> Self:
         """Move the network; with another dtype than float32 it computes in that, states and spectrograms stay float32."""
         self.device, self.dtype = torch.device(device), dtype
         self.network.to(self.device)
         return self
 
-    def denoise(self, state: Tensor, noisy: Tensor, time: Times) -> Tensor:
+    def for_inference(self, compile: bool = False) -> Self:
+        """Make it faster, and no longer fit for training: weights of an NCSN++ are rounded to the model's dtype, in which it then computes.
+
+        Args:
+            compile: compile an NCSN++ for windows of full length, taken one by one, on a GPU. The first call then takes a minute or two.
+
+        Raises:
+            ConfigError: where there is no GPU, or no NCSN++, to compile.
+        """
+        networks = [network for network in self.network.modules() if isinstance(network, NCSNpp)]
+        if compile and not (networks and self.device.type == "cuda"):
+            raise ConfigError(f"compile is for an NCSN++ on a GPU, model {self.name!r} is {type(self.network).__name__} on {self.device}")
+        for network in networks:
+            network.compute_in(self.dtype)
+            if compile:
+                shape = 1, network.config.inputs, network.config.bins, self.config.windows.length // self.config.spectrogram.hop + 1
+                network.parts = compiled(network.parts, shape)
+        self.compiled = compile
+        return self
+
+    def first_stage(self, noisy: Tensor) -> Tensor | None:
+        """What the process pulls to instead of the noisy spectrogram, (batch, 1, bins, frame), where a model has such a stage."""
+        return None
+
+    def denoise(self, state: Tensor, noisy: Tensor, time: Times, first: Tensor | None = None) -> Tensor:
         """The estimate of the clean spectrogram from a state at `time`, or at one time an item: one call of the network.
 
-        State, noisy and estimate are complex (batch, 1, bins, frame).
+        State, noisy and estimate are complex (batch, 1, bins, frame), and so is what the `first_stage` made, if there is one.
         """
         conversion = self.prediction.at(time)
         seen, told = conversion.given(state, noisy)
-        with torch.autocast(state.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            output = self.network(seen, noisy, told)
-        return conversion.clean(output, state, noisy)
+        given = {"state": seen, "noisy": conversion.beside(noisy), "time": told}
+        return conversion.clean(self.call(self.network, self.config.network, given), state, noisy)
+
+    def call(self, network: torch.nn.Module, config: NetworkConfig, given: Mapping[str, Tensor]) -> Tensor:
+        """A network's output, computed in the model's dtype, from what it takes of what is given."""
+        casts = getattr(network, "computes_in", torch.float32) != self.dtype  # else it does so by itself
+        with torch.autocast(self.device.type, self.dtype, enabled=casts):
+            return network(*(given[name] for name in config.takes))
 
     @torch.inference_mode()
-    def estimate(self, noisy: Tensor, plan: Plan, seed: int, first_frames: Tensor) -> Tensor:
+    def estimate(self, noisy: Tensor, plan: Plan, noise: Noise, begin: float = 1.0) -> Tensor:
         """Walk back from a noisy spectrogram, complex (batch, 1, bins, frame), to the clean estimate.
 
         Args:
             noisy: at the level of training.
             plan: of the solver.
-            seed: of the noise, with `first_frames`, the absolute index (batch) of each item's first frame, all that it depends on.
+            noise: as for `sample`; the key of that in the first state is (0, "start", 0).
+            begin: the time at which the plan begins.
         """
-        start, noise = self.config.process.at(1), keyed_noise(seed, noisy, first_frames)
-        state = (start.alpha + start.kappa) * noisy + start.sigma * noise(0, "start", 0) if start.sigma else noisy
-        return sample(plan, lambda x, t: self.denoise(x, noisy, t), state, noisy, noise)
+        return self.walk(noisy, self.first_stage(noisy), plan, noise, begin)
 
-    def loss(self, clean: Tensor, noisy: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def walk(self, noisy: Tensor, first: Tensor | None, plan: Plan, noise: Noise, begin: float) -> Tensor:
+        """`estimate`, from what the first stage made."""
+        towards, start = noisy if first is None else first, self.config.process.at(begin)
+        state = towards
+        if start.sigma:
+            state = (start.alpha + start.kappa) * towards + start.sigma * matched_noise("sample", noise, START, towards)
+        return sample(plan, lambda x, t: self.denoise(x, noisy, t, first), state, towards, noise)
+
+    def loss(
+        self,
+        clean: Tensor,
+        noisy: Tensor,
+        generator: torch.Generator | None = None,
+        *,
+        loss: Loss | None = None,
+        times: tuple[float, float] = (0.0, 1.0),
+        at_latest: float = 0.25,
+    ) -> Tensor:
         """Training loss of one batch of pairs, waveforms (batch, time) at the model's rate: a scalar.
 
-        A state of the process is drawn at a random time, a quarter of them at the start of the walk. Squared error of the
-        complex and of the further compressed magnitude spectrogram, and twice the absolute error of the waveform (after Jukić et al. 2024,
-        2407.16074).
+        Args:
+            clean, noisy: the pairs.
+            generator: of the times and the noise of the states.
+            loss: which one; "reconstruction" if not given.
+            times: earliest and latest, between which each state's is drawn.
+            at_latest: share of the states that are at the latest one.
         """
-        level = root_mean_square(noisy) / self.config.level
+        level = LEVELS[self.config.level_rule](noisy) / self.config.level
         clean, noisy = clean / level, noisy / level
         clean_spectrogram, noisy_spectrogram = (self.config.spectrogram.forward(x[:, None]) for x in (clean, noisy))
+        first = self.first_stage(noisy_spectrogram)
         uniform = torch.rand(2, len(clean), generator=generator, device=generator.device if generator else None)
-        times = torch.where(uniform[1] < 0.25, 1.0, uniform[0]).tolist()
-        alpha, kappa, sigma = self.coefficients(times, clean.device)
+        uniform = torch.where(uniform[1] < at_latest, 1.0, uniform[0])
+        drawn = (times[0] + (times[1] - times[0]) * uniform).tolist()
+        alpha, kappa, sigma = self.coefficients(drawn, clean.device)
         noise = random_noise(clean_spectrogram, generator)
-        state = alpha * clean_spectrogram + kappa * noisy_spectrogram + sigma * noise
-        estimate = self.denoise(state, noisy_spectrogram, times)
-        return reconstruction_loss(estimate, clean_spectrogram, self.config.spectrogram.inverse(estimate, clean.shape[-1])[:, 0], clean)
+        state = alpha * clean_spectrogram + kappa * (noisy_spectrogram if first is None else first) + sigma * noise
+        estimate = self.denoise(state, noisy_spectrogram, drawn, first)
+        waveform = self.config.spectrogram.inverse(estimate, clean.shape[-1])[:, 0]
+        judge = Loss("reconstruction", self.config.process) if loss is None else loss
+        return judge(estimate, clean_spectrogram, drawn, waveform, clean, first)
 
     def coefficients(self, times: Sequence[float], device: torch.device) -> Tensor:
         """alpha, kappa and sigma of the process at `times`, one an item: (3, batch, 1, 1, 1).
@@ -185,11 +243,14 @@ class Enhancer:
         *,
         solver: str | None = None,
         steps: int | None = None,
+        preset: str | Sampling | None = None,
         seed: int = 0,
+        noise: Sequence[Tensor | np.ndarray] | None = None,
         batch: int = 1,
         strength: float = 1.0,
         max_attenuation: float | None = None,
         high_band: Literal["follow", "drop"] = "follow",
+        whole_file: bool = False,
     ) -> Stream:
         """A stream that enhances blocks of sound: `push(block)`, `flush()`.
 
@@ -197,11 +258,14 @@ class Enhancer:
             sample_rate: of the blocks, in Hz, 1000 to 768000.
             channels: of the blocks; each is enhanced by itself, with the same noise draw.
             solver, steps: instead of the model's recommended ones.
+            preset: a way of sampling instead of the recommended one: by its name in the model, or a `Sampling`.
             seed: of the noise: same seed, same sound.
+            noise: draws to use instead, complex (1, 1, bins, frame), in the order of the walk: to repeat a run, with `whole_file`.
             batch: the most windows, of one channel each, in one call of the network; more is faster on a GPU, but waits longer.
             strength: share of the enhanced sound in the output, 0 to 1.
             max_attenuation: the most, in dB, by which noise is lowered; None for no limit.
             high_band: what happens above half the model's rate: it follows the gain of the band just below, or is dropped.
+            whole_file: take all sound in one piece at its end, as published code does; memory grows with it.
 
         Raises:
             ConfigError: on any option out of its range.
@@ -214,12 +278,14 @@ class Enhancer:
             raise ConfigError(f"high_band is {high_band!r}, expected 'follow' or 'drop'")
         if not isinstance(seed, int) or not 0 <= seed < 2**64:
             raise ConfigError(f"seed is {seed!r}, expected an integer, 0 to 2^64 - 1")
+        if noise is not None and not whole_file:
+            raise ConfigError("noise is replayed for a whole file: give whole_file=True too")
         limit = 0.0 if max_attenuation is None else 10 ** (-max_attenuation / 20)
-        sampling = self.sampling(solver, steps)
+        hop = self.config.spectrogram.hop
         return Stream(
-            self._window_function(sampling.plan(self.config.process), seed),
+            self._window_function(self.sampling(solver, steps, preset), seed, noise, whole_file),
             self.sample_rate,
-            self.config.windows,
+            Windows(LONGEST // hop * hop, 0, 0) if whole_file else self.config.windows,
             sample_rate,
             channels,
             batch=batch,
@@ -227,18 +293,30 @@ class Enhancer:
             high_band=high_band,
         )
 
-    def sampling(self, solver: str | None = None, steps: int | None = None) -> Sampling:
-        """The recommended sampling, or another solver (with its own default options) or number of steps."""
-        recommended = self.config.sampling
-        steps = recommended.steps if steps is None else steps
-        if solver is None or solver == recommended.solver:
-            return replace(recommended, steps=steps)
-        return replace(recommended, steps=steps, solver=solver, solver_options={})
+    def sampling(self, solver: str | None = None, steps: int | None = None, preset: str | Sampling | None = None) -> Sampling:
+        """The recommended sampling, or a preset; with another solver (and its own default options) or number of steps.
+
+        Raises:
+            ConfigError: on an unknown preset, and on several steps where one gives the same.
+        """
+        chosen = preset if isinstance(preset, Sampling) else self.config.sampling if preset is None else self._preset(preset)
+        steps = chosen.steps if steps is None else steps
+        if steps != 1 and not self.config.walks:
+            raise ConfigError(f"model {self.name!r} predicts the clean sound at once: steps is {steps}, expected 1")
+        if solver is None or solver == chosen.solver:
+            return replace(chosen, steps=steps)
+        return replace(chosen, steps=steps, solver=solver, solver_options={})
+
+    def _preset(self, name: str) -> Sampling:
+        presets = self.config.presets
+        if name not in presets:
+            raise ConfigError(f"model {self.name!r} has no preset {name!r}: {nearest(name, presets) if presets else 'it has none'}")
+        return presets[name]
 
     @property
     def default_batch(self) -> int:
         """Windows a call when a whole file or array is at hand."""
-        return 1 if self.device.type == "cpu" else 16
+        return 1 if self.device.type == "cpu" or self.compiled else 16
 
     def enhance(self, waveform: Waveform, sample_rate: int, **options: Any) -> Waveform:
         """Enhance a whole waveform: (time), (channel, time) or (batch, channel, time), array or tensor; the same shape and kind out.
@@ -265,28 +343,47 @@ class Enhancer:
         out = torch.cat(pieces, -1) if isinstance(waveform, Tensor) else np.concatenate(pieces, -1)
         return out.reshape(shape)  # pyright: ignore[reportReturnType]
 
-    def _window_function(self, plan: Plan, seed: int):
-        """The model as a function on windows, for one plan and one seed."""
-        spectrogram = self.config.spectrogram
+    def _window_function(self, sampling: Sampling, seed: int, draws: Sequence[Tensor | np.ndarray] | None, whole_file: bool):
+        """The model as a function on windows."""
+        config, spectrogram = self.config, self.config.spectrogram
+        plan, begin = sampling.plan(config.process), sampling.times(config.process)[0]
+        level_of, padding = LEVELS[config.level_rule], config.padding if whole_file else "none"
+        keys = [START, *plan.draws] if config.process.at(begin).sigma else plan.draws
+        given = None if draws is None else [torch.as_tensor(draw, device=self.device) for draw in draws]
 
         @torch.inference_mode()
         def function(windows: Tensor, starts: Tensor) -> Tensor:
             length = windows.shape[-1]
-            whole_frames = max(-length % spectrogram.hop, 2 * spectrogram.window - length)
             windows, starts = windows.to(self.device), starts.to(self.device)
-            level = root_mean_square(windows) / self.config.level
-            noisy = spectrogram.forward(F.pad(windows / level, (0, whole_frames))[:, None])
-            clean = self.estimate(noisy, plan, seed, starts // spectrogram.hop)
+            level = level_of(windows) / config.level
+            noisy = self._spectrogram(windows[:, None] / level[:, None], padding)
+            noise = keyed_noise(seed, noisy, starts // spectrogram.hop) if given is None else replayed_noise(keys, given)
+            clean = self.estimate(noisy, plan, noise, begin)
             return (spectrogram.inverse(clean, length)[:, 0] * level).cpu()
 
         return function
 
+    def _spectrogram(self, waveform: Tensor, padding: str) -> Tensor:
+        """Waveform (batch, 1, time) -> spectrogram (batch, 1, bins, frame), which holds all of it."""
+        spectrogram, length = self.config.spectrogram, waveform.shape[-1]
+        if padding == "none":
+            return spectrogram.forward(F.pad(waveform, (0, max(-length % spectrogram.hop, 2 * spectrogram.window - length))))
+        frames = spectrogram.forward(F.pad(waveform, (0, max(0, spectrogram.window // 2 + 1 - length))))
+        missing = -frames.shape[-1] % PUBLISHED_MULTIPLE
+        if padding == "zeros" or missing >= frames.shape[-1]:  # where there is too little to mirror, the public code fails
+            return F.pad(frames, (0, missing))
+        return torch.cat([frames, frames[..., -missing - 1 : -1].flip(-1)], -1)
 
-def reconstruction_loss(estimate: Tensor, clean: Tensor, waveform: Tensor, clean_waveform: Tensor) -> Tensor:
-    """Distance of an estimate from the clean sound, as spectrograms (..., bins, frame) and as waveforms (batch, time)."""
-    complex_error = (estimate - clean).abs().square().mean()
-    magnitude_error = ((estimate.abs() + 1e-6) ** 0.6 - (clean.abs() + 1e-6) ** 0.6).square().mean()
-    return complex_error + magnitude_error + 2 * (waveform - clean_waveform).abs().mean()
+
+def compiled(parts: Callable[..., Tensor], shape: tuple[int, ...]) -> Callable[..., Tensor]:
+    """A function of tensors, compiled into a CUDA graph where the first has this shape, so that no other shape is waited for."""
+    graph = torch.compile(parts, mode="reduce-overhead", dynamic=False)
+    return lambda x, *others: (graph if tuple(x.shape) == shape else parts)(x, *others)
+
+
+def predictive(network: NetworkConfig, **parts: Any) -> EnhancerConfig:
+    """The configuration of a network that predicts the clean sound at once: one step of a bridge, whose state it never sees."""
+    return EnhancerConfig(network, BridgeVE(), sampling=Sampling("ddim", steps=1), prediction="data", **parts)
 
 
 def is_number(value: object) -> bool:

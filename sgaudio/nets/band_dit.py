@@ -53,6 +53,11 @@ class BandDiTConfig:
         """Number of frequency bins."""
         return sum(self.bands)
 
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """What the network is called with, in that order."""
+        return ("state", "noisy", "time")
+
 
 class BandDiT(nn.Module):
     """Estimate the clean spectrogram from a state of the process and the noisy spectrogram."""

@@ -14,7 +14,7 @@ The output is what the network says: no sign, no scaling by the process.
 
 import math
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -143,13 +143,25 @@ class NCSNpp(nn.Module):
         parts = self.parts(F.pad(parts, (0, -frames % config.multiple)), time, embedding)[..., :frames]
         return torch.complex(parts[:, :1], parts[:, 1:])
 
+    def compute_in(self, dtype: torch.dtype) -> Self:
+        """Round to `dtype`, and compute in it, all but the embedding of the time and the output layer, which are little work."""
+        for part in (self.first, self.encoder, self.bottleneck, self.decoder):
+            part.to(dtype)
+        return self
+
+    @property
+    def computes_in(self) -> torch.dtype:
+        """The dtype of the weights that do most of the work."""
+        return self.first.weight.dtype
+
     def parts(self, parts: Tensor, time: Tensor | None, embedding: Tensor | None) -> Tensor:
         """All of the network on real numbers (what `torch.compile` and autocast see).
 
         Re, Im of the inputs (batch, inputs, bins, frame), frames a multiple of the configuration's `multiple`, the time (batch) and what
         `self.time` makes of it, (batch, 4 channels) -> Re, Im of the output (batch, 2, bins, frame).
         """
-        x = parts.contiguous(memory_format=torch.channels_last)  # all that follows is laid out so: faster
+        x = parts.to(self.computes_in, memory_format=torch.channels_last)  # all that follows is laid out so: faster
+        embedding = None if embedding is None else embedding.to(x.dtype)
         x = x if self.config.centered else 2 * x - 1
         pyramid, kept = x, [self.first(x)]
         for level in self.encoder:
@@ -161,6 +173,7 @@ class NCSNpp(nn.Module):
         output: Any = None
         for level in self.decoder:
             x, output = level(x, kept, output, embedding)
+        output = output.to(self.output.weight.dtype)
         divisor = 1 if time is None else time[:, None, None, None]
         if self.config.division == "before":
             output = output / divisor

@@ -20,7 +20,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -44,17 +44,26 @@ class Point(Node):
     slope: Slope
 
 
+def point(process: Process, time: float) -> Point:
+    """A process's path at a time in [0, 1]."""
+    node = process.at(time)
+    return Point(node.time, node.alpha, node.kappa, node.sigma, process.slope(time))
+
+
 class Reading(NamedTuple):
     """How a network is read at one time: D = state z + noisy y + output F.
 
-    With `scale` it sees scale z, else x; with `told` it is told that of the time, else the process's `network_time`.
+    It sees scale (x - centre y) as the state and noisy_scale y as the noisy sound; with `told` it is told that of the time, else the
+    process's `network_time`.
     """
 
     state: float
     noisy: float
     output: float
-    scale: float | None = None
+    scale: float = 1
     told: float | None = None
+    centre: float = 0
+    noisy_scale: float = 1
 
 
 def data(t: Point) -> Reading:
@@ -99,7 +108,7 @@ def edm(t: Point, sigma_data: Annotated[float, Range(1e-6, 1e6)] = 0.5) -> Readi
     length = math.hypot(t.sigma, sigma_data * t.alpha) or 1.0  # as for velocity, which is -F for sigma_data = 1
     log_snr = max(-LARGEST_LOG_SNR, min(LARGEST_LOG_SNR, t.log_snr))
     output = sigma_data / math.hypot(1, sigma_data * t.ratio)
-    return Reading(sigma_data**2 * t.alpha / length**2, 0, output, scale=1 / length, told=-log_snr / 4)
+    return Reading(sigma_data**2 * t.alpha / length**2, 0, output, scale=1 / length, told=-log_snr / 4, centre=t.kappa)
 
 
 def residual(t: Point) -> Reading:
@@ -107,9 +116,49 @@ def residual(t: Point) -> Reading:
     return Reading(0, 1, -1)
 
 
+def sgmse(
+    t: Point,
+    predicts: Literal["score", "mean", "data"] = "score",
+    scaling: Literal["none", "1/sigma", "1/t"] = "none",
+    c_in: Literal["1", "edm"] = "1",
+    c_out: Literal["1", "sigma", "1/sigma", "edm"] = "1",
+    c_skip: Literal["0", "edm"] = "0",
+    sigma_data: Annotated[float, Range(1e-6, 1e6)] = 0.1,
+) -> Reading:
+    """A preconditioned network of SGMSE+ or the Schrödinger bridge (Richter, de Oliveira, Gerkmann 2024, 2409.10753; sp-uhh/sgmse).
+
+    It sees c_in x and c_in y. With G, its output times `scaling`, it predicts the score c_skip x + c_out G, the mean
+    alpha x_0 + kappa y = G (c_skip and c_out have no part in it, as in the public code) or the data x_0 = c_skip x + c_out G. Factors
+    "edm" are those of EDM for the deviation `sigma_data`, with the path's sigma and without its alpha. It says nothing where alpha is 0,
+    data apart, or where a factor is infinite.
+    """
+    length = math.hypot(t.sigma, sigma_data)
+    seen = 1 / length if c_in == "edm" else 1.0
+    skip = (sigma_data / length) ** 2 if c_skip == "edm" else 0.0
+    unscaled = {"none": 1.0, "1/sigma": t.sigma, "1/t": t.time}[scaling]
+    over, under = {"1": (1.0, 1.0), "sigma": (t.sigma, 1.0), "1/sigma": (1.0, t.sigma), "edm": (t.sigma * sigma_data, length)}[c_out]
+    if predicts == "mean":
+        state, noisy, output = 0.0, -t.kappa / t.alpha, 1 / (t.alpha * unscaled)
+    else:
+        state, noisy, output = skip, skip * t.kappa, over / (under * unscaled)
+    if predicts == "score":
+        variance = t.sigma**2
+        state, noisy, output = (1 + variance * state) / t.alpha, variance * noisy / t.alpha, variance * output / t.alpha
+    return Reading(state, noisy, output, scale=seen, noisy_scale=seen)
+
+
 PREDICTIONS = Registry[Callable[..., Reading]](
     "prediction",
-    {"data": data, "noise": noise, "score": score, "velocity": velocity, "flow": flow, "edm": edm, "residual": residual},
+    {
+        "data": data,
+        "noise": noise,
+        "score": score,
+        "velocity": velocity,
+        "flow": flow,
+        "edm": edm,
+        "residual": residual,
+        "sgmse": sgmse,
+    },
 )
 
 
@@ -118,57 +167,61 @@ class Conversion:
     """What stands between network and walk at one time, or at one an item: D = state z + noisy y + output F, with z = x - kappa y.
 
     Numbers are floats, or float64 tensors (batch) on the host where the items differ; they are sent to a state's device without waiting
-    for it. The network sees scale z, or x if that is None, and is told `told`. States, outputs and estimates are (batch, ...), real or
-    complex; where the noisy sound is not needed, none need be given. What does not match the state is refused with a ConfigError.
+    for it. The network sees scale (x - centre y), beside it noisy_scale y, and is told `told`. States, outputs and estimates are
+    (batch, ...), real or complex; where the noisy sound is not needed, none need be given. What does not match the state is refused with a
+    ConfigError.
     """
 
     name: str
     state: Number
     noisy: Number
     output: Number
-    kappa: Number
-    scale: Number | None
+    scale: Number
     told: Number
+    centre: Number
+    noisy_scale: Number
+    kappa: Number  # 0 where z has no part
 
     def given(self, x: Tensor, noisy: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """What the network sees, of the shape of x, and what it is told of the time (batch): float32, or float64 as x."""
         check_state(f"{self.name}: the state", x)
         told = self.told if isinstance(self.told, Tensor) else torch.full(x.shape[:1], self.told, dtype=_real(x), device=x.device)
-        return x if self.scale is None else _times(self.scale, self._z(x, noisy)), _sent(told, x)
+        seen = x if _is(self.centre, 0) else self._less(self.centre, x, noisy)
+        return _times(self.scale, seen), _sent(told, x)
+
+    def beside(self, noisy: Tensor) -> Tensor:
+        """What a network that also sees the noisy sound sees of it, of its shape."""
+        check_state(f"{self.name}: the noisy sound", noisy)
+        return _times(self.noisy_scale, noisy)
 
     def clean(self, output: Tensor, x: Tensor, noisy: Tensor | None = None) -> Tensor:
         """The clean estimate; an output of half precision is made float32 before anything else."""
         output = match(f"{self.name}: the network's output", output, x)
         output = output.to(torch.promote_types(output.dtype, torch.float32))
-        return _sum((self.output, output), (self.state, self._z(x, noisy)), (self.noisy, noisy))
+        return _sum((self.output, output), (self.state, self._less(self.kappa, x, noisy)), (self.noisy, noisy))
 
     def target(self, clean: Tensor, x: Tensor, noisy: Tensor | None = None) -> Tensor:
         """What the network should say, that the clean estimate be `clean`: the exact inverse of `clean`.
 
         Raises:
-            ConfigError: where the state is clean already, so that the estimate is the same whatever the network says.
+            ConfigError: where the estimate is the same whatever the network says, as at a clean state.
         """
         if (torch.as_tensor(self.output) == 0).any():
-            raise ConfigError(f"{self.name} has no target at a clean state, whose estimate does not heed the network: draw times above 0")
-        z = self._z(x, noisy)
+            raise ConfigError(f"{self.name} has no target where sigma is 0, as the estimate does not heed the network: draw other times")
+        z = self._less(self.kappa, x, noisy)
         return _sum((1 / self.output, clean), (-self.state / self.output, z), (-self.noisy / self.output, noisy))
 
     def check(self, noisy: Tensor | None) -> None:
         """Refuse to go on without the noisy sound where it has a part in the conversion."""
-        if noisy is None and (self._takes_z or not _is(self.noisy, 0)):
+        if noisy is None and not all(_is(share, 0) for share in (self.kappa, self.centre, self.noisy)):
             raise ConfigError(f"{self.name} needs the noisy sound and got none: pass noisy")
 
-    @property
-    def _takes_z(self) -> bool:
-        """Whether z must be made from x."""
-        return not _is(self.kappa, 0) and not (_is(self.state, 0) and self.scale is None)
-
-    def _z(self, x: Tensor, noisy: Tensor | None) -> Tensor:
+    def _less(self, share: Number, x: Tensor, noisy: Tensor | None) -> Tensor:
         self.check(noisy)
         if noisy is not None:
             match(f"{self.name}: the noisy sound", noisy, x)
         # By itself, before any factor: near a bridge's end, where x and y are nearly equal, they are subtracted without rounding.
-        return x - _times(self.kappa, noisy) if self._takes_z else x
+        return x if _is(share, 0) else x - _times(share, noisy)
 
 
 class Prediction:
@@ -205,15 +258,15 @@ class Prediction:
     def _numbers(self, time: float) -> tuple[float | None, ...]:
         if not isinstance(time, Real) or not 0 <= time <= 1:
             raise ConfigError(f"{self.name}: got the time {time!r}, expected 0 to 1")
-        node = self.process.at(time)
-        point = Point(node.time, node.alpha, node.kappa, node.sigma, self.process.slope(time))
+        node = point(self.process, time)
         try:
-            state, noisy, output, scale, told = Reading(*self._read(point, **self._options))
+            reading = Reading(*self._read(node, **self._options))
         except ZeroDivisionError:
-            instead = "use 'data', 'velocity' or 'edm', or begin below that time"
+            instead = f"use 'data', 'velocity' or 'edm', or {'begin below' if time else 'end above'} that time"
             raise ConfigError(f"{self.name} says nothing of the clean sound at time {time:g}: {instead}") from None
-        told = getattr(self.process, "network_time", float)(time) if told is None else told
-        return state, noisy, output, node.kappa, scale, told
+        if reading.told is None:
+            reading = reading._replace(told=getattr(self.process, "network_time", float)(time))
+        return *reading, node.kappa if reading.state else 0.0
 
 
 def denoiser(
@@ -227,7 +280,8 @@ def denoiser(
 
     Args:
         network: (x, told) -> its prediction, of the shape of x (batch, ...); told (batch) is what it is told of the time. A network that
-            also sees the noisy sound closes over it.
+            also sees the noisy sound closes over it. (One that "sgmse" has with c_in "edm" sees it scaled, by another factor at each
+            time: for such a network use `Prediction`, whose conversions have `beside`.)
         process: that the network was trained on.
         prediction: what it predicts: a name of `PREDICTIONS`, or a function like those in it.
         noisy: the noisy sound, of the shape of x; needed if the process pulls to it.

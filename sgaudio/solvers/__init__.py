@@ -19,7 +19,7 @@ from sgaudio.solvers.dpmpp import dpmpp_1s, dpmpp_2m, dpmpp_2m_sde, dpmpp_2s, dp
 from sgaudio.solvers.edm import edm
 from sgaudio.solvers.grids import GRIDS, linear
 from sgaudio.solvers.langevin import langevin
-from sgaudio.solvers.noise import PURPOSES, keyed_noise, keyed_normal, no_noise
+from sgaudio.solvers.noise import PURPOSES, keyed_noise, keyed_normal, no_noise, replayed_noise
 from sgaudio.solvers.picard import picard
 from sgaudio.solvers.plan import Plan
 from sgaudio.solvers.plms import plms
@@ -86,6 +86,7 @@ __all__ = [
     "no_noise",
     "picard",
     "record",
+    "replayed_noise",
     "run",
     "sample",
 ]

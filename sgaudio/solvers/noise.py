@@ -14,7 +14,7 @@ last digit between devices.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Integral
 
 import torch
@@ -61,6 +61,22 @@ def no_noise(like: Tensor) -> Callable[[int, str, int], Tensor]:
     check_state("noise: the state", like)
     zero = like.new_zeros(())
     return lambda step, purpose, repeat=0: zero
+
+
+def replayed_noise(keys: Sequence[tuple[int, str, int]], draws: Sequence[Tensor]) -> Callable[[int, str, int], Tensor]:
+    """A source of given noises, to repeat a run that drew them: the n-th of `draws` is that of the n-th key.
+
+    Args:
+        keys: (step, purpose, repeat), for instance the `draws` of a plan, after that of the start where it is drawn too.
+        draws: as many or more (published walks draw a last noise that they do not use), on the device of the states.
+
+    Raises:
+        ConfigError: on fewer draws than keys.
+    """
+    if len(draws) < len(keys):
+        raise ConfigError(f"noise: got {len(draws)} draws to replay, expected {len(keys)}: one for each noise of the walk, in its order")
+    known = dict(zip(keys, draws, strict=False))
+    return lambda step, purpose, repeat=0: known[step, purpose, repeat]
 
 
 def keyed_normal(seed: int, frames: Tensor, bins: int, step: int, purpose: str | int, repeat: int = 0, complex: bool = True) -> Tensor:

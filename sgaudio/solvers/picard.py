@@ -6,6 +6,7 @@ all of them together. Each sweep makes final the first answer that was not, so t
 gives; fewer come near it. It is more work, and less waiting where a device has room for a larger batch.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Annotated
 
@@ -57,7 +58,7 @@ def picard(
     check_items("picard", start)
     check_function("picard: denoise", denoise, "states", "times", "items")
     check_start(plan, start, noisy, noise)
-    calls = [row for row in plan.rows if isinstance(row, Call)]
+    calls = plan.calls
     kept_noise = noise and cache(noise)
 
     def ask(states: Tensor, times: list[float], items: list[int]) -> Tensor:
@@ -103,7 +104,7 @@ def _replayed(walk: Interpreter, answers: list[Tensor]) -> tuple[list[Tensor], T
     return states, walk.result
 
 
-def _blame(calls: list[Call], answers: list[Tensor]) -> str:
+def _blame(calls: Sequence[Call], answers: list[Tensor]) -> str:
     """What is not finite, and since when."""
     for call, answer in zip(calls, answers, strict=True):
         if not torch.isfinite(answer).all():

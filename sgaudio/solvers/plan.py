@@ -90,9 +90,14 @@ class Plan:
                 raise ConfigError(f"plan: the noise {draw} is drawn {self.draws.count(draw)} times, expected once: share the vector")
 
     @property
+    def calls(self) -> tuple[Call, ...]:
+        """Calls of the network, in order."""
+        return tuple(row for row in self.rows if isinstance(row, Call))
+
+    @property
     def evaluations(self) -> int:
-        """Calls of the network."""
-        return sum(isinstance(row, Call) for row in self.rows)
+        """Number of calls of the network."""
+        return len(self.calls)
 
     @property
     def draws(self) -> tuple[tuple[int, str, int], ...]:

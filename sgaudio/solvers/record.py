@@ -20,6 +20,8 @@ class Recording(Walk):
 
     def __init__(self, name: str, process: Process, grid: Sequence[float], start: str, network_time: str):
         super().__init__(name, process, grid, Vector({START: 1.0}), Vector({NOISY: 1.0}), start)
+        if self._bridge:
+            self.x = Vector({NOISY: 1.0})  # the same sound: what is added of one and taken away of the other never meets a rounding
         self._network_time = network_time
         self._rows: list[Row] = []
 
@@ -48,11 +50,15 @@ class Recording(Walk):
             self.refuse(f"{error} {where}: use another grid, or make the step with `hold` where a formula is infinite")
         if not isinstance(z, Vector):
             self.refuse(f"it returned a {type(z).__name__}, expected its last state, a vector")
-        first = self.nodes[0]
         try:
-            return without_dead_rows(self._rows, self._commit(self.unshifted(z, self.nodes[-1])), first.alpha == first.sigma == 0)
+            return without_dead_rows(self._rows, self._commit(self.unshifted(z, self.nodes[-1])), self._bridge)
         except ConfigError as error:
             self.refuse(str(error))
+
+    @property
+    def _bridge(self) -> bool:
+        """Whether the walk starts in the noisy sound itself."""
+        return self.nodes[0].alpha == self.nodes[0].sigma == 0
 
     @property
     def _next(self) -> int:

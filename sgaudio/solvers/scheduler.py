@@ -69,7 +69,7 @@ class Scheduler:
     @property
     def timesteps(self) -> tuple[float, ...]:
         """What the network is told of the time in each call, in order; a solver may call more than once a step."""
-        return tuple(row.time for row in self._begun.rows if isinstance(row, Call))
+        return tuple(call.time for call in self._begun.calls)
 
     def scale_model_input(self, sample: Tensor, t: float) -> Tensor:
         """The state that the network has to see at t.

@@ -7,14 +7,15 @@ two-jobs   one network, two jobs. The first call (time 1) is a regressor. Later 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Annotated, NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import Annotated, Any, NamedTuple, Protocol
 
 import torch
 from torch import Generator, Tensor
 
 from sgaudio.models import Enhancer
-from sgaudio.models.enhancer import random_noise, reconstruction_loss
+from sgaudio.models.enhancer import random_noise
+from sgaudio.models.losses import Loss, reconstruction_loss
 from sgaudio.registry import Range, Registry, check
 from sgaudio.training.discriminators import Adversary
 from sgaudio.training.losses import GradientBalance, multi_resolution_loss
@@ -25,7 +26,21 @@ Weight = Annotated[float, Range(0, 1000)]
 
 @dataclass(frozen=True)
 class PlainConfig:
-    """The model's own loss, `Enhancer.loss`; it brings each item to the level of training over its whole length."""
+    """`Enhancer.loss`, which brings each item to the level of training over its whole length.
+
+    Args:
+        loss: which one: a name of `LOSSES`.
+        loss_options: its own, where they are not to be the default ones.
+        times, at_latest: of the states, as for `Enhancer.loss`. Published losses have (0.03, 1) and 0.
+    """
+
+    loss: str = "reconstruction"
+    loss_options: dict[str, Any] = field(default_factory=dict)
+    times: Annotated[tuple[float, float], Range(0, 1)] = (0.0, 1.0)
+    at_latest: Annotated[float, Range(0, 1)] = 0.25
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 @dataclass(frozen=True)
@@ -81,10 +96,12 @@ class Plain:
     adversary = None
 
     def __init__(self, config: PlainConfig, enhancer: Enhancer, generator: Generator):
-        self.enhancer, self.generator = enhancer, generator
+        self.config, self.enhancer, self.generator = config, enhancer, generator
+        self._loss = Loss(config.loss, enhancer.config.process, **config.loss_options)
 
     def loss(self, clean: Tensor, noisy: Tensor, step: int) -> tuple[Tensor, Figures]:
-        loss = self.enhancer.loss(clean, noisy, self.generator)
+        times, at_latest = self.config.times, self.config.at_latest
+        loss = self.enhancer.loss(clean, noisy, self.generator, loss=self._loss, times=times, at_latest=at_latest)
         return loss, {"loss": loss.detach()}
 
 

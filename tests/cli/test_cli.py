@@ -12,9 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 
+from sgaudio import load
 from sgaudio.audio.files import read, write
 from sgaudio.cli import main
+from sgaudio.models import Card, Enhancer, save
+from sgaudio.models.convert.families import configuration
+from sgaudio.nets.ncsnpp import NCSNpp, NCSNppConfig, published_keys
 from sgaudio.solvers import SOLVERS
 
 PROGRAM = [sys.executable, "-c", "from sgaudio.cli import main; main()"]
@@ -50,6 +55,17 @@ def enhance(sgaudio, tiny):
 def arguments(tiny):
     """Of a real process that enhances."""
     return [*PROGRAM, "enhance", "--model", str(tiny), "--device", "cpu"]
+
+
+@pytest.fixture
+def checkpoint():
+    """A published checkpoint of SGMSE+, small, at 48 kHz."""
+    options = {"backbone": "ncsnpp_48k", "nf": 4, "ch_mult": [1, 2], "num_res_blocks": 1, "n_fft": 30, "hop_length": 8}
+    network = NCSNppConfig(4, (1, 2), blocks=1, attention=(), bins=16, progressive=False, division="after")
+    weights = NCSNpp(network).state_dict()
+    saved = {f"dnn.{theirs}": weights[ours] for theirs, ours in published_keys(network).items() if ours}
+    torch.save({"epoch": 3, "global_step": 70, "state_dict": saved, "hyper_parameters": options}, "published.ckpt")
+    return "published.ckpt"
 
 
 def sound(channels: int = 1, frames: int = 9_000) -> np.ndarray:
@@ -186,6 +202,7 @@ def test_a_picture_before_and_after_is_drawn(enhance):
         (("--seed", "-1"), "seed is -1"),
         (("--sovler", "ddim"), "No such option: --sovler"),
         (("--steps", "two"), "Invalid value for '--steps'"),
+        (("--preset", "paper"), "model 'tiny' has no preset 'paper': it has none"),
         (("--model", "denoies"), "unknown model 'denoies': did you mean 'denoise'"),
         (("--model", "lost.safetensors"), "lost.safetensors: no such model file"),
         (("--model", "in.wav"), "not a safetensors file"),
@@ -219,6 +236,112 @@ def test_models_are_listed_and_shown(sgaudio, tiny):
     assert status == 0
     assert {"name: tiny", "licence: CC0-1.0", "training data: None.", "sample rate: 16000 Hz"} <= set(out)
     assert sgaudio("models", "show", "denoies")[0] == 2
+
+
+def test_a_published_checkpoint_becomes_a_model_that_says_what_it_is(sgaudio, checkpoint):
+    told = ("--name", "dry", "--task", "dereverberate", "--training-data", "EARS-Reverb", "--licence", "CC-BY-NC-4.0")
+    assert sgaudio("models", "convert", checkpoint, "-o", "dry.safetensors", *told) == (
+        0,
+        [],
+        [
+            "convert: published.ckpt: there is no moving average in it: its last weights are taken",
+            "convert: dry.safetensors: SGMSE+, epoch 3, step 70; see sgaudio models show dry.safetensors",
+        ],
+    )
+    status, out, err = sgaudio("models", "show", "dry.safetensors")
+    assert (status, err) == (0, [])
+    assert {
+        "name: dry",
+        "task: dereverberate",
+        "summary: SGMSE+, epoch 3, step 70",
+        "training data: EARS-Reverb",
+        "licence: CC-BY-NC-4.0",
+        "recipe: converted from published.ckpt",
+        "process: ouve, theta 1.5, sigma min 0.05, sigma max 0.5",
+        "prediction: score",
+        "spectrogram: window 30, hop 8, exponent 0.5, factor 0.15, shape hann",
+        "sample rate: 48000 Hz",
+    } <= set(out)
+    rows = dict(line.split(": ", 1) for line in out)
+    assert rows["network"].startswith("ncsnpp, channels 4, multipliers [1, 2], blocks 1, bins 16, inputs 4, ")
+    assert rows["sampling"].startswith("solver dpmpp-2m-sde, steps 10, grid linear, ")
+    for preset, rule in {"paper": "sgmse-2022", "public-code": "sgmse"}.items():
+        assert rows[f"preset {preset}"].startswith("solver predictor-corrector, steps 30, grid linear, ")
+        assert rows[f"preset {preset}"].endswith(f", solver options compat {rule}, snr 0.5")
+    assert rows["parameters"].endswith(" million")
+
+
+def test_options_of_a_prediction_are_shown(sgaudio):
+    options = {"backbone": "ncsnpp_v2", "nf": 4, "ch_mult": [1], "n_fft": 30, "hop_length": 8, "attn_resolutions": [], "c_in": "edm"}
+    model = Enhancer(configuration({**options, "loss_type": "denoiser"}, {"dnn": 4}))
+    save("v2.safetensors", model, Card("v2", "A test.", "None.", "CC0-1.0", "none"))
+    out = sgaudio("models", "show", "v2.safetensors")[1]
+    assert {"prediction: sgmse", "prediction options: predicts mean, scaling none, c in edm"} <= set(out)
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "answer"),
+    [
+        ("foreign.ckpt", (), "foreign.ckpt: a file of PyTorch, but no checkpoint of Lightning: 'model'; expected 'state_dict'"),
+        ("diary.ckpt", (), "diary.ckpt: no zip, but a checkpoint of PyTorch is a zip"),
+        ("lost.ckpt", (), "lost.ckpt: no such file"),
+        ("published.ckpt", ("--task", "denoies"), "unknown task 'denoies': did you mean 'denoise'"),
+        ("published.ckpt", ("--stage", "both"), "stage is 'both', expected one of all, predictor"),
+        ("published.ckpt", ("--stage", "predictor"), "published.ckpt: has one stage alone"),
+        ("published.ckpt", ("-o", "diary.ckpt"), "diary.ckpt: a name that ends in .safetensors is expected"),
+        ("published.ckpt", ("-o", "old.safetensors"), "old.safetensors: exists: use --overwrite"),
+        ("published.ckpt", ("-o", "lost/new.safetensors"), "there is no folder lost"),
+    ],
+)
+def test_what_cannot_be_converted_gives_one_line_and_exit_status_2(sgaudio, checkpoint, source, options, answer):
+    Path("diary.ckpt").write_text("Dear diary")
+    Path("old.safetensors").write_text("old")
+    torch.save({"model": torch.ones(1)}, "foreign.ckpt")
+    before = {path: path.read_bytes() for path in Path().iterdir()}
+    status, out, err = sgaudio("models", "convert", source, "-o", "new.safetensors", *options)
+    assert (status, out, len(err)) == (2, [], 1)
+    assert err[0].startswith("sgaudio: ")
+    assert answer in err[0]
+    assert {path: path.read_bytes() for path in Path().iterdir()} == before
+
+
+def test_a_way_of_sampling_is_chosen_by_its_name(sgaudio, checkpoint):
+    assert sgaudio("models", "convert", checkpoint, "-o", "m.safetensors")[0] == 0
+    write("in.wav", sound(1, 400), 48_000)
+    command = ("enhance", "in.wav", "--model", "m.safetensors", "--device", "cpu", "--overwrite", "-o")
+    for options, said in {
+        (): "10 steps of dpmpp-2m-sde",
+        ("--preset", "public-code"): "30 steps of predictor-corrector",
+        ("--preset", "paper", "--steps", "2"): "2 steps of predictor-corrector",
+    }.items():
+        status, _, err = sgaudio(*command, "out.wav", *options)
+        assert status == 0
+        assert f"on cpu, {said}, seed 0" in err[0]
+    assert sgaudio(*command, "none.wav", "--preset", "papr") == (
+        2,
+        [],
+        ["sgaudio: model 'published' has no preset 'papr': did you mean 'paper'?"],
+    )
+    assert not Path("none.wav").exists()
+
+
+def test_a_sound_is_taken_in_one_piece_where_asked(enhance, tiny):
+    write("in.wav", sound(2), 16_000)
+    model = load(tiny, device="cpu")
+    for options, whole_file in {(): False, ("--whole-file",): True}.items():
+        assert enhance("in.wav", "-o", f"{whole_file}.wav", *options)[0] == 0
+        assert np.array_equal(read(f"{whole_file}.wav")[0], model.enhance(sound(2), 16_000, whole_file=whole_file))
+    assert not np.allclose(read("True.wav")[0], read("False.wav")[0], atol=1e-2)
+
+
+@pytest.mark.filterwarnings("default:bfloat16")
+def test_a_dtype_that_the_cpu_lacks_is_not_taken_silently(enhance, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    write("in.wav", sound(), 16_000)
+    status, _, err = enhance("in.wav", "-o", "out.wav", "--dtype", "bfloat16")
+    assert status == 0
+    assert err[0] == "enhance: bfloat16 is not computed by this CPU, which would be hundreds of times slower: float32 is used"
+    assert err[1].startswith("enhance: model 'tiny' ")
 
 
 def test_solvers_are_listed_with_order_evaluations_and_noise(sgaudio):

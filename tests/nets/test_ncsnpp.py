@@ -204,6 +204,19 @@ def test_bfloat16_autocast_stays_near(config):
     assert 0 < (rough - exact).abs().max() < 0.05 * exact.abs().max()
 
 
+@pytest.mark.parametrize("config", FORMS.values(), ids=FORMS)
+def test_computing_in_bfloat16_stays_near_and_leaves_time_and_output_exact(config):
+    network, inputs = lively(config), golden_inputs("bfloat16", config, 2, 6, torch.float32)
+    exact, weights = network(*inputs), {key: value.clone() for key, value in network.state_dict().items()}
+    rough = network.compute_in(torch.bfloat16)(*inputs)
+    assert rough.dtype == torch.complex64
+    assert 0 < (rough - exact).abs().max() < 0.05 * exact.abs().max()
+    for key, value in network.state_dict().items():
+        kept = key.startswith(("time.", "output."))
+        assert value.dtype == (torch.float32 if kept else torch.bfloat16), key
+        assert not kept or torch.equal(value, weights[key])
+
+
 def test_gradients_are_right_though_layers_write_in_place():
     config = NCSNppConfig(channels=4, multipliers=(1, 1), blocks=1, attention=(2,), bins=4)
     network = golden_network("gradient", config, torch.float64)

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from sgaudio.errors import ConfigError
 from sgaudio.processes import OUVE, BridgeVE, Process, ResShift
-from sgaudio.solvers import PURPOSES, SOLVERS, keyed_noise, keyed_normal, linear, no_noise, record, sample
+from sgaudio.solvers import PURPOSES, SOLVERS, keyed_noise, keyed_normal, linear, no_noise, record, replayed_noise, sample
 from sgaudio.solvers.noise import philox
 
 
@@ -167,6 +168,36 @@ def test_the_same_seed_gives_the_same_sound_for_any_batch_and_window():
     windows = enhanced(torch.cat([sound[..., :24], sound[..., 16:]]), torch.tensor([0, 16]))
     assert torch.equal(windows[:1], whole[..., :24])
     assert torch.equal(windows[1:], whole[..., 16:])
+
+
+def test_replayed_draws_repeat_the_run_that_drew_them():
+    process, noisy = OUVE(), keyed_normal(9, torch.arange(10), 6, 0, "start")[None, None]
+    plan, drawn = record(SOLVERS["predictor-corrector"], process, linear(process, 4)), []
+
+    def kept(step: int, purpose: str, repeat: int = 0) -> torch.Tensor:
+        drawn.append(keyed_noise(5, noisy)(step, purpose, repeat))
+        return drawn[-1]
+
+    def end(noise: Callable[[int, str, int], torch.Tensor]) -> torch.Tensor:
+        return sample(plan, lambda x, time: 0.5 * x + 0.1 * noisy, noisy, noisy, noise)
+
+    expected = end(kept)
+    assert len(plan.draws) == len(drawn) == 7
+    assert torch.equal(end(replayed_noise(plan.draws, drawn)), expected)
+    assert not torch.equal(end(replayed_noise(plan.draws, drawn[::-1])), expected)
+
+
+def test_the_nth_draw_is_that_of_the_nth_key_and_more_are_not_used():
+    keys = [(0, "start", 0), (0, "corrector", 0), (0, "corrector", 1), (3, "step", 0)]
+    draws = torch.arange(5.0).unbind()
+    noise = replayed_noise(keys, draws)
+    assert [noise(*key).item() for key in reversed(keys)] == [3, 2, 1, 0]
+    assert noise(3, "step").item() == 3  # the first repetition, if not said otherwise
+
+
+def test_too_few_draws_are_refused_before_the_walk():
+    with pytest.raises(ConfigError, match=r"^noise: got 1 draws to replay, expected 2: one for each noise of the walk, in its order$"):
+        replayed_noise([(0, "start", 0), (0, "step", 0)], [torch.zeros(1)])
 
 
 def test_without_noise_a_walk_follows_its_mean_path(proof):

@@ -1,1 +1,5 @@
-"""Published checkpoints become models of ours. What a stranger wrote is read by readers of our own, which can build plain values only."""
+"""Published checkpoints, read without running anything in them, and turned into model files of ours."""
+
+from sgaudio.models.convert.conversion import convert
+
+__all__ = ["convert"]
