@@ -1,6 +1,9 @@
 """Whether one hears where windows join: the sound made in windows against the same sound made in one piece.
 
-    python egs/speed/seams.py MODEL SOUND [--solver NAME] [--steps N] [--device cuda]
+    python seams.py MODEL SOUND [--solver NAME] [--steps N] [--device cuda]
+
+SOUND is a recording at the model's rate, or a table of mixtures (see sgaudio/audio/mixtures.py): of those at 5 dB and above, one after the
+other, the first 90 s.
 
 At each join, the energy of the 100 ms after the cross-fade over that of the 100 ms before it, in dB, less what it is where all of the
 sound goes through the network at once, with the same noise: steps that the speech itself makes are in both. And the same half-way between
@@ -14,25 +17,35 @@ from collections.abc import Iterator
 import numpy as np
 
 import sgaudio
+from sgaudio.audio.mixtures import read_mixtures
 from sgaudio.models import Enhancer
 
 AROUND = 0.1  # s
+LEAST_SNR, LONGEST = 5, 90  # dB, s: of what a table gives
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
-    parser.add_argument("sound", help="a recording of a minute or so at the model's rate: in one piece it takes memory")
+    parser.add_argument("sound", help="a recording of a minute or so, for in one piece it takes memory; or a table of mixtures")
     parser.add_argument("--solver")
     parser.add_argument("--steps", type=int)
     parser.add_argument("--device", default="auto")
     given = parser.parse_args()
     model = sgaudio.load(given.model, device=given.device)
-    noisy, rate = sgaudio.read(given.sound)
-    if rate != model.sample_rate:
-        raise SystemExit(f"{given.sound} has {rate} Hz, the model {model.sample_rate}")
-    for line in report(model, noisy[0], given.solver, given.steps):
+    for line in report(model, load(given.sound, model.sample_rate), given.solver, given.steps):
         print(line)
+
+
+def load(path: str, rate: int) -> np.ndarray:
+    """The sound (time) of a file, or of a table of mixtures."""
+    if path.endswith(".tsv"):
+        mixtures = [mixture for mixture in read_mixtures(path) if (mixture.snr_db or 0) >= LEAST_SNR]
+        return np.concatenate([mixture.load(rate).noisy for mixture in mixtures])[: LONGEST * rate]
+    noisy, found = sgaudio.read(path)
+    if found != rate:
+        raise SystemExit(f"{path} has {found} Hz, the model {rate}")
+    return noisy[0]
 
 
 def report(model: Enhancer, noisy: np.ndarray, solver: str | None = None, steps: int | None = None) -> Iterator[str]:

@@ -92,7 +92,7 @@ def load(model: str | Path = "denoise", device: str = "auto", dtype: str = "floa
         device: "auto" (a GPU if there is one), "cpu", "cuda" or "mps".
         dtype: in which the network computes: "float32", "bfloat16" or "float16". A CPU without instructions for it would be hundreds of
             times slower: it warns and computes in float32.
-        compile: compile an NCSN++, on a GPU: the first call takes a minute or two, all others are several times faster.
+        compile: compile an NCSN++, on a GPU: the first call takes a minute or two, the others are faster.
 
     Raises:
         CheckpointError: on a file that is not a model of ours, is damaged, or newer than this version.

@@ -82,8 +82,12 @@ class EnhancerConfig:
         LEVELS[self.level_rule]
         for name, sampling in {"sampling": self.sampling, **self.presets}.items():
             check_value(sampling, Sampling, f"{type(self).__name__}: {name}")
+            if sampling.steps != 1 and not self.walks:
+                raise ConfigError(f"{name}: the network predicts the clean sound at once: steps is {sampling.steps}, expected 1")
             for call in sampling.plan(self.process).calls:
                 self.predicted.at(call.time)
+                if call.time == 0:
+                    raise ConfigError(f"{name}: the network would be told time 0, at which none is trained: let the grid end above 0")
 
     @property
     def gives(self) -> tuple[str, ...]:
@@ -168,8 +172,8 @@ class Enhancer:
 
     def call(self, network: torch.nn.Module, config: NetworkConfig, given: Mapping[str, Tensor]) -> Tensor:
         """A network's output, computed in the model's dtype, from what it takes of what is given."""
-        casts = getattr(network, "computes_in", torch.float32) != self.dtype  # else it does so by itself
-        with torch.autocast(self.device.type, self.dtype, enabled=casts):
+        computes_by_itself = self.dtype in (torch.float32, getattr(network, "computes_in", None))
+        with torch.autocast(self.device.type, self.dtype, enabled=not computes_by_itself):
             return network(*(given[name] for name in config.takes))
 
     @torch.inference_mode()
@@ -265,7 +269,8 @@ class Enhancer:
             strength: share of the enhanced sound in the output, 0 to 1.
             max_attenuation: the most, in dB, by which noise is lowered; None for no limit.
             high_band: what happens above half the model's rate: it follows the gain of the band just below, or is dropped.
-            whole_file: take all sound in one piece at its end, as published code does; memory grows with it.
+            whole_file: take all sound in one piece at its end, as published code does; memory grows with it. Beyond 2^26 samples at the
+                model's rate (70 minutes at 16 kHz) it is cut.
 
         Raises:
             ConfigError: on any option out of its range.
@@ -278,6 +283,10 @@ class Enhancer:
             raise ConfigError(f"high_band is {high_band!r}, expected 'follow' or 'drop'")
         if not isinstance(seed, int) or not 0 <= seed < 2**64:
             raise ConfigError(f"seed is {seed!r}, expected an integer, 0 to 2^64 - 1")
+        if not isinstance(whole_file, bool):
+            raise ConfigError(f"whole_file is {whole_file!r}, expected True or False")
+        if noise is not None and not (isinstance(noise, Sequence) and all(isinstance(draw, Tensor | np.ndarray) for draw in noise)):
+            raise ConfigError(f"noise is a {type(noise).__name__}, expected a list of tensors or arrays")
         if noise is not None and not whole_file:
             raise ConfigError("noise is replayed for a whole file: give whole_file=True too")
         limit = 0.0 if max_attenuation is None else 10 ** (-max_attenuation / 20)
@@ -299,19 +308,17 @@ class Enhancer:
         Raises:
             ConfigError: on an unknown preset, and on several steps where one gives the same.
         """
-        chosen = preset if isinstance(preset, Sampling) else self.config.sampling if preset is None else self._preset(preset)
+        check_value(preset, str | Sampling | None, "preset")
+        presets = self.config.presets
+        if isinstance(preset, str) and preset not in presets:
+            raise ConfigError(f"model {self.name!r} has no preset {preset!r}: {nearest(preset, presets) if presets else 'it has none'}")
+        chosen = presets[preset] if isinstance(preset, str) else preset or self.config.sampling
         steps = chosen.steps if steps is None else steps
         if steps != 1 and not self.config.walks:
             raise ConfigError(f"model {self.name!r} predicts the clean sound at once: steps is {steps}, expected 1")
         if solver is None or solver == chosen.solver:
             return replace(chosen, steps=steps)
         return replace(chosen, steps=steps, solver=solver, solver_options={})
-
-    def _preset(self, name: str) -> Sampling:
-        presets = self.config.presets
-        if name not in presets:
-            raise ConfigError(f"model {self.name!r} has no preset {name!r}: {nearest(name, presets) if presets else 'it has none'}")
-        return presets[name]
 
     @property
     def default_batch(self) -> int:

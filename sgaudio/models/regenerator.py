@@ -14,7 +14,6 @@ from sgaudio.errors import ConfigError
 from sgaudio.models.enhancer import Enhancer, EnhancerConfig, predictive
 from sgaudio.nets import NetworkConfig, make_network
 from sgaudio.processes.prediction import Times
-from sgaudio.registry import check_value
 from sgaudio.solvers import Plan
 from sgaudio.solvers.sample import Noise
 
@@ -45,7 +44,8 @@ class RegeneratorConfig(EnhancerConfig):
     @property
     def first_stage(self) -> EnhancerConfig:
         """The first stage as a model of its own."""
-        check_value(self.predictor.takes, tuple[Literal["noisy"]], "the predictor takes")
+        if self.predictor.takes != ("noisy",):
+            raise ConfigError(f"the predictor takes {', '.join(self.predictor.takes)}, expected noisy alone")
         shared = ("spectrogram", "windows", "sample_rate", "level", "level_rule", "padding")
         return predictive(self.predictor, **{name: getattr(self, name) for name in shared})
 

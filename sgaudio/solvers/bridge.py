@@ -2,10 +2,10 @@
 
 Jukić, Korostik, Balam, Ginsburg 2024, "Schrödinger bridge for generative speech enhancement", 2407.16074. On z = x - kappa y they are
 DDIM with eta = 0 (ODE) and 1 (SDE), which divides by nothing that vanishes at the bridge's start. The published code divides by
-sigma-bar + eps there: it adds the noisy sound some thousand times and takes it away again, which in its single precision moves the result
-by about half a percent, and leaves (1 - 1/sigma_T) y in the place of the start's noise, whatever eps and the number of steps. `compat`
-reproduces what it would be in double precision, to the last digits, on a walk from 1 to 0.0001 in equal steps (the grid "even" with that
-end). SGMSE tells its network the time of the step's target, NeMo by default that of its state: this is `network_time` of `record`.
+sigma-bar + eps there: it adds the noisy sound some thousand times and takes it away again, which costs its single precision three or four
+digits, and leaves (1 - 1/sigma_T) y in the place of the start's noise, whatever eps and the number of steps. `compat` reproduces what it
+would be in double precision, to the last digits, on a walk from 1 to 0.0001 in equal steps (the grid "even" with that end). SGMSE tells its
+network the time of the step's target, NeMo by default that of its state: this is `network_time` of `record`.
 """
 
 import math

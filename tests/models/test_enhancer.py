@@ -152,6 +152,10 @@ def test_other_shapes_are_refused(model, shape):
         ({"max_attenuation": -3.0}, "max_attenuation"),
         ({"high_band": "keep"}, "high_band"),
         ({"batch": 0}, "batch"),
+        ({"preset": ["paper"]}, r"preset is \['paper'\], expected"),
+        ({"whole_file": "yes"}, "whole_file is 'yes', expected True or False"),
+        ({"whole_file": True, "noise": 5}, "noise is a int, expected a list of tensors or arrays"),
+        ({"whole_file": True, "noise": ["a"]}, "noise is a list, expected a list of tensors or arrays"),
     ],
 )
 def test_wrong_options_are_refused_before_any_work(model, options, complaint):
@@ -169,6 +173,7 @@ def test_wrong_options_are_refused_before_any_work(model, options, complaint):
         ({"windows": Windows(4100, 256, 512)}, "multiples"),
         ({"spectrogram": Spectrogram()}, "33 bins, the spectrogram 257"),
         ({"sampling": Sampling("ddim", solver_options={"eat": 1.0})}, "did you mean 'eta'"),
+        ({"sampling": Sampling("bridge-ode", 2, network_time="target")}, "sampling: the network would be told time 0"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused_at_construction(options, complaint):
@@ -431,3 +436,17 @@ def test_the_level_rule_says_what_is_brought_to_the_level():
         published(level_rule="peek")
     with pytest.raises(ConfigError, match=r"^EnhancerConfig: padding is 'mirror', expected one of 'none', 'zeros', 'reflection'$"):
         published(padding="mirror")
+
+
+def test_several_steps_are_refused_where_the_network_predicts_at_once():
+    predictor = NCSNppConfig(channels=4, multipliers=(1, 2), blocks=1, attention=(), bins=32).as_denoiser()
+    with pytest.raises(ConfigError, match=r"^often: the network predicts the clean sound at once: steps is 4, expected 1$"):
+        config(network=predictor, spectrogram=Spectrogram(62, 16), sampling=Sampling("ddim"), presets={"often": Sampling("ddim", 4)})
+
+
+def test_a_network_that_was_rounded_goes_on_by_itself_where_float32_is_asked_for():
+    network = NCSNppConfig(channels=4, multipliers=(1, 2), blocks=1, attention=(), bins=32)
+    model = Enhancer(config(network=network, spectrogram=Spectrogram(62, 16), sampling=Sampling("ddim"))).to("cpu", torch.bfloat16)
+    waveform = sound(1, 2000)
+    rounded = model.for_inference().enhance(waveform, 16_000)
+    assert np.array_equal(model.to("cpu").enhance(waveform, 16_000), rounded)

@@ -23,7 +23,7 @@ STAGES = ("all", "predictor")
 INPUTS = {"dnn": (2, 4), "denoiser_net": (2,), "score_net": (4, 6)}  # that a checkpoint's networks have in published files
 PLACES = {"dnn": "", "denoiser_net": "predictor.", "score_net": "score."}  # of a checkpoint's networks in our weights
 NOT_SAID = "not said in the checkpoint: ask who published it"
-TITLES = {"sgmse": "SGMSE+", "storm": "StoRM", "bbed": "BBED", "flowse": "FlowSE"}
+TITLES = {"sgmse": "SGMSE+", "bridge": "Schrödinger bridge", "storm": "StoRM", "bbed": "BBED", "flowse": "FlowSE"}
 
 
 @dataclass(frozen=True)

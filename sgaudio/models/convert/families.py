@@ -1,6 +1,7 @@
 """The families of published models, and what the hyper-parameters of a checkpoint say of one: a configuration of ours.
 
-sgmse       SGMSE+ and the Schrödinger bridge: sp-uhh/sgmse (Richter et al. 2023, 2208.05830; 2024, 2409.10753)
+sgmse       SGMSE+: sp-uhh/sgmse (Richter et al. 2023, 2208.05830)
+bridge      the Schrödinger bridge, by the same code (Jukić et al. 2024, 2407.16074; Richter et al. 2024, 2409.10753)
 storm       stochastic regeneration, and its two stages by themselves: sp-uhh/storm (Lemercier et al. 2023, 2212.11851)
 bbed        sp-uhh/sgmse-bbed (Lay et al. 2023, 2302.14748)
 flowse      seongq/flowmse (Lee et al. 2025, 2508.06840)
@@ -58,7 +59,7 @@ def family_of(options: Options, inputs: Mapping[str, int]) -> str:
         return "storm"
     if "ode" in options:
         return "flowse"
-    return "bbed" if options.get("sde") in ("bbed", "bbve") else "sgmse"
+    return {"bbed": "bbed", "bbve": "bbed", "sbve": "bridge"}.get(str(options.get("sde")), "sgmse")
 
 
 def configuration(options: Options, inputs: Mapping[str, int], task: str = "denoise") -> EnhancerConfig:
@@ -188,7 +189,8 @@ def samplings_of(family: str, process: Process, options: Options, task: str) -> 
     TASKS[task]
     last = {"last": options.get("t_eps", 0.03)}
     if isinstance(process, BridgeVE):
-        published = Sampling("bridge-ode", 50, grid_options={"end": 1e-4}, network_time="target", solver_options={"compat": "sgmse"})
+        steps = options.get("N", 50)  # which the public code takes from the file
+        published = Sampling("bridge-ode", steps, grid_options={"end": 1e-4}, network_time="target", solver_options={"compat": "sgmse"})
         divides = "1/sigma" in (options.get("network_scaling"), options.get("c_out"))  # by 0 at the bridge's start
         recommended = Sampling("bridge-ode", 5, "linear", grid_options=last)
         if divides:
@@ -197,7 +199,7 @@ def samplings_of(family: str, process: Process, options: Options, task: str) -> 
     if isinstance(process, FlowSE):
         published = Sampling("euler", 5, "linear")
         return {"sampling": Sampling("euler", 5, "linear", grid_options=last), "presets": {"paper": published, "public-code": published}}
-    first = {"first": 0.999} if isinstance(process, BBED) else {}  # its public walks begin below 1, where the score is infinite
+    first = {"first": options.get("T_sampling", 0.999)} if isinstance(process, BBED) else {}  # below 1, where the score is infinite
     steps, snr = (50, 0.5) if family == "storm" else (30, 0.5)
     if family == "sgmse" and task == "dereverberate" and sample_rate_of(options) == 16_000:
         steps, snr = 50, 0.33  # README of the public code

@@ -64,7 +64,7 @@ FIVE = Sampling("euler", 5, "linear")
         (OF_TODAY, "sgmse", "ncsnpp", OUVE(1.5, 0.05, 0.5), "score", walk(30, "sgmse-2022"), walk(30, "sgmse")),
         (SGMSE_48K, "sgmse", "ncsnpp-48k", OUVE(2.0, 0.1, 1.0), "score", walk(30, "sgmse-2022"), walk(30, "sgmse")),
         (V2, "sgmse", "ncsnpp-v2", OUVE(1.5, 0.05, 0.5), "sgmse", walk(30, "sgmse"), walk(30, "sgmse")),
-        (BRIDGE, "sgmse", "ncsnpp-v2", BridgeVE(2.6, 0.4), "sgmse", ODE, ODE),
+        (BRIDGE, "bridge", "ncsnpp-v2", BridgeVE(2.6, 0.4), "sgmse", ODE, ODE),
         (OLD_BBED, "bbed", "ncsnpp", BBED(2.7, 0.51), "score", walk(30, "sgmse", first=0.999), walk(30, "sgmse", first=0.999)),
         (NEW_BBED, "bbed", "ncsnpp", BBED(2.5, 0.52), "score", walk(30, "sgmse", first=0.999), walk(30, "sgmse", first=0.999)),
         (FLOWSE, "flowse", "ncsnpp", FlowSE(0.0, 0.5), "flow", FIVE, FIVE),
@@ -294,3 +294,14 @@ def test_numbers_out_of_bounds_are_refused_before_anything_is_built(options, mes
 def test_an_unknown_task_is_refused():
     with pytest.raises(ConfigError, match=r"unknown task 'denoies': did you mean 'denoise'"):
         configuration(OF_2022, ONE, "denoies")
+
+
+def test_a_bridge_has_the_steps_of_its_file_and_a_name_of_its_own():
+    presets = configuration({**BRIDGE, "N": 20}, ONE).presets
+    assert presets["paper"] == presets["public-code"] == replace(ODE, steps=20)
+    assert family_of(BRIDGE, ONE) == "bridge"
+
+
+def test_a_bbed_model_begins_where_its_file_says():
+    config = configuration({"backbone": "ncsnpp", "sde": "bbed", "T_sampling": 0.9}, ONE)
+    assert {sampling.grid_options["first"] for sampling in (config.sampling, *config.presets.values())} == {0.9}
