@@ -1,6 +1,6 @@
 """Time of one call of NCSN++: the public code and ours in one run, with the same weights and inputs.
 
-    python network.py --public CLONE --device cuda --output results/h100.json
+    python network.py --public CLONE --device cuda --output results/h200.json
 
 CLONE is a copy of github.com/sp-uhh/sgmse at commit ae690e8. Its network runs as it stands, in float32, with what torch sets by default
 (TF32 in convolutions); its resampling filter by the code's own plain path, on a GPU with --cuda-extension also by its CUDA extension, which
