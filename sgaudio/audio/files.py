@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, NamedTuple, Self
 
 import numpy as np
 import soundfile
@@ -60,17 +60,22 @@ class Reader:
             self._check()
             self._stack = stack.pop_all()
 
-    def blocks(self, size: int = BLOCK) -> Iterator[np.ndarray]:
+    def blocks(self, size: int = BLOCK, start: int = 0, stop: int | None = None) -> Iterator[np.ndarray]:
         """The samples, float32 (channel, time), in blocks of `size` and a shorter last one. Samples may be infinite or NaN.
 
+        Args:
+            start, stop: the samples to give, all by default; of a file that can seek no more is decoded than them.
+
         Raises:
-            AudioError: where the sound is damaged.
+            AudioError: where the sound is damaged, or ends before `stop`.
         """
-        count = 0
-        while len(block := self._read(size, count)):
+        count = self._skip(start) if start else 0
+        while len(block := self._read(size if stop is None else min(size, stop - count), count)):
             count += len(block)
             yield np.ascontiguousarray(block.T)
-        if self.frames is not None and count < self.frames:
+        if stop is not None and count < stop:
+            raise AudioError(f"{self.name}: truncated: it ends before sample {stop}, which is wanted: leave it out")
+        if stop is None and self.frames is not None and count < self.frames:
             self.warnings.append(f"truncated: the header claims {self.frames} samples, {count} are there")
 
     def __enter__(self) -> Self:
@@ -137,6 +142,18 @@ class Reader:
 
     def _wrong_rate(self, sample_rate: int) -> AudioError:
         return AudioError(f"{self.name}: sample rate is {sample_rate} Hz, expected {RATES.start} to {RATES.stop - 1}")
+
+    def _skip(self, start: int) -> int:
+        """Go to a sample, or to the end where that comes before it; how many samples lie behind."""
+        count = 0
+        if isinstance(self._file, WavPipeReader):
+            while len(block := self._read(min(BLOCK, start - count), count)):
+                count += len(block)
+            return count
+        try:
+            return self._file.seek(min(start, self._file.frames))
+        except soundfile.LibsndfileError as error:
+            raise AudioError(f"{self.name}: damaged: sample {start} is not found ({_reason(error)})") from error
 
     def _read(self, size: int, count: int) -> np.ndarray:
         try:
@@ -286,14 +303,36 @@ def let_wait(stream: BinaryIO) -> None:
         os.set_blocking(stream.fileno(), True)
 
 
-def read(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:
-    """The whole sound of a file: float32 (channel, time), full scale at 1, and its sample rate in Hz. Warns where it is truncated.
+class Header(NamedTuple):
+    """What a file says of itself: its rate in Hz, and its samples of a channel."""
+
+    sample_rate: int
+    channels: int
+    samples: int
+
+
+def read_header(path: str | os.PathLike[str]) -> Header:
+    """Rate, channels and length of a file. One that does not say how long it is is read to its end.
 
     Raises:
         AudioError: where this is no sound that can be read.
     """
     with Reader(path) as reader:
-        blocks = list(reader.blocks())
+        samples = sum(block.shape[-1] for block in reader.blocks()) if reader.frames is None else reader.frames
+        return Header(reader.sample_rate, reader.channels, samples)
+
+
+def read(path: str | os.PathLike[str], start: int = 0, stop: int | None = None) -> tuple[np.ndarray, int]:
+    """The sound of a file: float32 (channel, time), full scale at 1, and its sample rate in Hz. Warns where it is truncated.
+
+    Args:
+        start, stop: the samples to read, all by default; no more is decoded than them.
+
+    Raises:
+        AudioError: where this is no sound that can be read, or it ends before `stop`.
+    """
+    with Reader(path) as reader:
+        blocks = list(reader.blocks(BLOCK, start, stop))
         for line in reader.warnings:
             warnings.warn(f"{reader.name}: {line}", stacklevel=2)
         return np.concatenate([np.zeros((reader.channels, 0), np.float32), *blocks], axis=1), reader.sample_rate

@@ -4,36 +4,51 @@ The table is tab-separated text without quoting, a row a mixture, paths relative
 
     id                    name of the mixture, each once
     speech                sound file, mono
-    noise                 sound file, mono; repeated from its start where it is too short. Empty for none
+    noise                 sound file, mono but for noise_channel; repeated from its start where it is too short. Empty for none
     snr_db                ratio of speech to noise in dB, over the whole utterance, by root mean square
     noise_offset_samples  where in the noise file to start, in its own samples; 0 where the column is missing
 
 and, if wanted:
 
+    speech_start          the samples of the speech file to use; all by default
+    speech_stop
+    noise_channel         the channel of the noise file to use, counted from 0; needed where it has several
     room                  sound file, mono: an impulse response that the speech is convolved with, before the SNR is set
     room_start, room_stop the samples of that file to use; all by default
     room_direct_sample    of these, the one of the direct path; the largest by default
     text                  what is said
 
-With a room, the clean sound is the speech by the direct path alone: the response up to 2.5 ms behind it.
+With a room, the clean sound is the speech by the direct path alone: the response up to 2.5 ms behind it. Of long files no more is decoded
+than a mixture uses.
 """
 
 import csv
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from sgaudio.audio.files import read
-from sgaudio.audio.resampling import resample
+from sgaudio.audio.files import Header, read, read_header
+from sgaudio.audio.resampling import resample, resample_piece
 from sgaudio.errors import AudioError, ConfigError
 from sgaudio.registry import nearest
 
 NEEDED = ("id", "speech", "noise", "snr_db")
-COLUMNS = (*NEEDED, "noise_offset_samples", "room", "room_start", "room_stop", "room_direct_sample", "text")
+INTEGERS = (
+    "noise_offset_samples",
+    "noise_channel",
+    "speech_start",
+    "speech_stop",
+    "room_start",
+    "room_stop",
+    "room_direct_sample",
+)
+COLUMNS = (*NEEDED, *INTEGERS, "room", "text")
+Number = TypeVar("Number", int, float)
 MOST = 2**53  # samples
 DIRECT = 0.0025  # seconds behind the direct path that still belong to it
 
@@ -55,6 +70,9 @@ class Mixture:
     noise: Path | None
     snr_db: float | None
     noise_offset: int = 0
+    noise_channel: int | None = None
+    speech_start: int = 0
+    speech_stop: int | None = None
     room: Path | None = None
     room_start: int = 0
     room_stop: int | None = None
@@ -66,33 +84,54 @@ class Mixture:
         """What it is made of."""
         return tuple(path for path in (self.speech, self.noise, self.room) if path)
 
+    def check(self, headers: Mapping[Path, Header]) -> None:
+        """Whether its files, of which these are the headers, have the channels and samples that the table says.
+
+        Raises:
+            AudioError: where one has not.
+        """
+        for path, channel, start, stop in (
+            (self.speech, None, self.speech_start, self.speech_stop),
+            (self.noise, self.noise_channel, 0, None),
+            (self.room, None, self.room_start, self.room_stop),
+        ):
+            if path is None:
+                continue
+            _, channels, samples = headers[path]
+            if channel is None and channels != 1:
+                raise AudioError(f"{path}: {channels} channels, a mixture is made of mono files, or of the noise_channel of its table")
+            if channel is not None and channel >= channels:
+                raise AudioError(f"{path}: {channels} channels, {self.name} wants number {channel}, counted from 0")
+            if not start < (samples if stop is None else stop) <= samples:
+                wanted = f"{start} to {'the end' if stop is None else stop}"
+                raise AudioError(f"{path}: {samples} samples, {self.name} wants those from {wanted}")
+
     def load(self, sample_rate: int | None = None) -> Mixed:
         """Read and mix, at a rate in Hz, by default that of the speech.
 
         Raises:
-            AudioError: where a file cannot be read, is not mono, or is silent.
+            AudioError: where a file cannot be read, is silent, or has not the channels and samples that the table says.
         """
-        speech, own_rate = _mono(self.speech)
-        rate = sample_rate or own_rate
-        clean = speech = resample(speech, own_rate, rate).astype(np.float64)
+        headers = {path: read_header(path) for path in self.files}
+        self.check(headers)
+        rate = sample_rate or headers[self.speech].sample_rate
+        speech = _heard(self.speech, self.speech_start, self.speech_stop)
+        clean = speech = resample(speech, headers[self.speech].sample_rate, rate).astype(np.float64)
         if self.room:
-            clean, speech = self._in_the_room(speech, rate)
+            clean, speech = self._in_the_room(speech, headers[self.room].sample_rate, rate)
         noisy = speech
         if self.noise and self.snr_db is not None:
-            noise, noise_rate = _mono(self.noise)
-            noise = resample(noise, noise_rate, rate).astype(np.float64)
-            offset = round(self.noise_offset * rate / noise_rate)
-            noise = noise[(offset + np.arange(len(speech))) % len(noise)]
+            noise = _repeated(self.noise, headers[self.noise], self.noise_channel or 0, self.noise_offset, len(speech), rate)
             powers = [np.mean(np.square(sound)) for sound in (speech, noise)]
             if not powers[1]:
                 raise AudioError(f"{self.noise}: silent where {self.name} uses it")
             noisy = speech + np.sqrt(powers[0] / powers[1]) * 10 ** (-self.snr_db / 20) * noise
         return Mixed(clean.astype(np.float32), noisy.astype(np.float32), rate)
 
-    def _in_the_room(self, speech: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray]:
-        """Speech by the direct path alone, and by all paths; both as long as the speech."""
+    def _in_the_room(self, speech: np.ndarray, own_rate: int, rate: int) -> tuple[np.ndarray, np.ndarray]:
+        """Speech by the direct path alone, and by all paths; both as long as the speech, at `rate`, where the room has `own_rate`."""
         assert self.room
-        response, own_rate = _mono(self.room, self.room_start, self.room_stop)
+        response = _heard(self.room, self.room_start, self.room_stop)
         direct = int(np.abs(response).argmax()) if self.room_direct is None else self.room_direct
         if not 0 <= direct < len(response):
             raise AudioError(f"{self.room}: has {len(response)} samples for {self.name}, the direct path is said to be at {direct}")
@@ -147,14 +186,14 @@ def _mixture(row: dict[str, str], folder: Path, where: str) -> Mixture:
     """One row; a missing or empty field is None, or its default."""
     row = {name: text.strip() for name, text in row.items()}
 
-    def number(kind: type, name: str) -> int | float | None:
+    def number(kind: type[Number], name: str) -> Number | None:
         if not row.get(name):
             return None
         try:
             value = kind(row[name])
         except ValueError:
-            value = math.nan
-        if not math.isfinite(value) or (kind is int and not 0 <= value < MOST):
+            value = None
+        if value is None or not (0 <= value < MOST if kind is int else math.isfinite(value)):
             raise ConfigError(f"{where}: {name} is {row[name]!r}, expected {'a number, 0 or more' if kind is int else 'a number in dB'}")
         return value
 
@@ -163,32 +202,48 @@ def _mixture(row: dict[str, str], folder: Path, where: str) -> Mixture:
             raise ConfigError(f"{where}: {name} is empty")
     if bool(row["noise"]) != bool(row["snr_db"]):
         raise ConfigError(f"{where}: noise and snr_db go together, one of them is empty")
-    integers = {name: number(int, name) for name in ("noise_offset_samples", "room_start", "room_stop", "room_direct_sample")}
-    if integers["room_stop"] is not None and integers["room_stop"] <= (integers["room_start"] or 0):
-        raise ConfigError(f"{where}: room_stop is {integers['room_stop']}, expected more than room_start")
+    integers = {name: number(int, name) for name in INTEGERS}
+    for part in ("speech", "room"):
+        start, stop = integers[f"{part}_start"] or 0, integers[f"{part}_stop"]
+        if stop is not None and stop <= start:
+            raise ConfigError(f"{where}: {part}_stop is {stop}, expected more than {part}_start")
     return Mixture(
         name=row["id"],
         speech=folder / row["speech"],
         noise=folder / row["noise"] if row["noise"] else None,
         snr_db=number(float, "snr_db"),
-        noise_offset=int(integers["noise_offset_samples"] or 0),
+        noise_offset=integers["noise_offset_samples"] or 0,
+        noise_channel=integers["noise_channel"],
+        speech_start=integers["speech_start"] or 0,
+        speech_stop=integers["speech_stop"],
         room=folder / row["room"] if row.get("room") else None,
-        room_start=int(integers["room_start"] or 0),
-        room_stop=integers["room_stop"],  # pyright: ignore[reportArgumentType] - an int or None
-        room_direct=integers["room_direct_sample"],  # pyright: ignore[reportArgumentType]
+        room_start=integers["room_start"] or 0,
+        room_stop=integers["room_stop"],
+        room_direct=integers["room_direct_sample"],
         text=row.get("text") or None,
     )
 
 
-def _mono(path: Path, start: int = 0, stop: int | None = None) -> tuple[np.ndarray, int]:
-    """Samples (time) from `start` to `stop`, and the rate."""
-    sound, rate = read(path)
-    if len(sound) != 1:
-        raise AudioError(f"{path}: {len(sound)} channels, a mixture is made of mono files")
-    sound = sound[0, start:stop]
+def _heard(path: Path, start: int, stop: int | None) -> np.ndarray:
+    """Samples (time) of a mono file, not all of them silent."""
+    sound = read(path, start, stop)[0][0]
     if not sound.any():
         raise AudioError(f"{path}: silent")
-    return sound, rate
+    return sound
+
+
+def _repeated(path: Path, header: Header, channel: int, offset: int, length: int, rate: int) -> np.ndarray:
+    """So many samples (time) at a rate, float64, of a channel from an offset on, in samples of the file, which goes round in a circle."""
+
+    def piece(start: int, stop: int) -> np.ndarray:
+        return resample_piece(lambda *part: read(path, *part)[0][channel], header.samples, header.sample_rate, rate, start, stop)
+
+    circle = max(1, round(header.samples * rate / header.sample_rate))
+    start = round(offset * rate / header.sample_rate) % circle
+    noise = piece(start, min(circle, start + length))
+    if missing := length - len(noise):
+        noise = np.concatenate([noise, np.resize(piece(0, min(circle, missing)), missing)])
+    return noise.astype(np.float64)
 
 
 def _convolve(sound: np.ndarray, response: np.ndarray) -> np.ndarray:

@@ -71,6 +71,11 @@ def save_spectrograms(path: str | os.PathLike[str], traces: Mapping[str, Trace],
     """
     if not traces:
         raise AudioError(f"{path}: there is no sound to draw")
+    save_figure(path, draw_spectrograms(traces, title))
+
+
+def draw_spectrograms(traces: Mapping[str, Trace], title: str = "") -> "Figure":
+    """The figure that `save_spectrograms` writes."""
     columns = 1 if len(traces) < 4 else 2 if len(traces) < 9 else 3
     rows = -(-len(traces) // columns)
     figure = make_figure((10 + 2 * (columns - 1), 6 if rows <= 2 else 2.2 * rows + 0.8))
@@ -95,7 +100,7 @@ def save_spectrograms(path: str | os.PathLike[str], traces: Mapping[str, Trace],
     grid[0].set_ylim(0, max(trace.sample_rate for trace in traces.values()) / 2000)
     figure.suptitle(as_text(title), parse_math=False)
     figure.colorbar(images[0], ax=list(grid[: len(traces)]), label="dB")
-    save_figure(path, figure)
+    return figure
 
 
 def as_text(name: str) -> str:

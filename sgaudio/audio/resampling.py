@@ -1,11 +1,15 @@
 """Sample rate conversion of a stream, by soxr (Rob Sykes' libsoxr, 24-bit quality): the same bits for any cut of the input."""
 
+import math
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
 import soxr
 import torch
 from torch import Tensor
+
+MARGIN = 0.06  # seconds on both sides of a piece that its resampling hears
 
 
 class Resampler:
@@ -45,3 +49,25 @@ def resample(waveform: np.ndarray, source: int, target: int) -> np.ndarray:
     if source == target:
         return waveform
     return np.ascontiguousarray(soxr.resample(waveform.T, source, target, quality="HQ").T)
+
+
+def resample_piece(read: Callable[[int, int], np.ndarray], samples: int, source: int, target: int, start: int, stop: int) -> np.ndarray:
+    """Samples `start` to `stop` of a resampled sound, float32 (..., time), of which no more is read than they need.
+
+    Args:
+        read: gives the sound, float32 (..., time), from one of its own samples to before another.
+        samples: how many it has.
+        source, target: rates in Hz; where they are equal, the piece is exact.
+    """
+    divisor = math.gcd(source, target)
+    own, other = source // divisor, target // divisor  # so many samples last equally long
+    margin = 0 if own == other else math.ceil(MARGIN * target / other)
+    first, last = max(0, start // other - margin), math.ceil(stop / other) + margin
+    sound = read(first * own, min(samples, last * own))
+    return fitted(resample(sound, source, target)[..., start - first * other :], stop - start)
+
+
+def fitted(sound: np.ndarray, length: int) -> np.ndarray:
+    """(..., time) cut, or filled up with zeros, to a length."""
+    sound = sound[..., :length]
+    return np.pad(sound, [(0, 0)] * (sound.ndim - 1) + [(0, length - sound.shape[-1])])

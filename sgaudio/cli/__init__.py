@@ -10,6 +10,7 @@ from sgaudio.cli.enhance import enhance
 from sgaudio.cli.evaluate import SeveralValues, evaluate
 from sgaudio.cli.models import models
 from sgaudio.cli.solvers import solvers
+from sgaudio.cli.train import train
 from sgaudio.errors import SgaudioError
 
 INTERRUPTED, TERMINATED, WRONG_USE = 130, 143, 2
@@ -20,6 +21,7 @@ app.command()(enhance)
 app.command(cls=SeveralValues)(evaluate)
 app.add_typer(models, name="models")
 app.command()(solvers)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(train)
 
 
 def _version(wanted: bool) -> None:

@@ -202,33 +202,30 @@ class Enhancer:
         noisy: Tensor,
         generator: torch.Generator | None = None,
         *,
-        loss: Loss | None = None,
-        times: tuple[float, float] = (0.0, 1.0),
-        at_latest: float = 0.25,
+        loss: Callable[..., Tensor] | None = None,
+        times: Sequence[float] | None = None,
     ) -> Tensor:
         """Training loss of one batch of pairs, waveforms (batch, time) at the model's rate: a scalar.
 
         Args:
             clean, noisy: the pairs.
-            generator: of the times and the noise of the states.
-            loss: which one; "reconstruction" if not given.
-            times: earliest and latest, between which each state's is drawn.
-            at_latest: share of the states that are at the latest one.
+            generator: of the noise of the states, and of times that are not given.
+            loss: called as a `Loss` is; "reconstruction" if not given.
+            times: of the states, one an item; uniform between 0 and 1 if not given.
         """
         level = LEVELS[self.config.level_rule](noisy) / self.config.level
         clean, noisy = clean / level, noisy / level
         clean_spectrogram, noisy_spectrogram = (self.config.spectrogram.forward(x[:, None]) for x in (clean, noisy))
         first = self.first_stage(noisy_spectrogram)
-        uniform = torch.rand(2, len(clean), generator=generator, device=generator.device if generator else None)
-        uniform = torch.where(uniform[1] < at_latest, 1.0, uniform[0])
-        drawn = (times[0] + (times[1] - times[0]) * uniform).tolist()
-        alpha, kappa, sigma = self.coefficients(drawn, clean.device)
+        if times is None:
+            times = torch.rand(len(clean), generator=generator, device=generator.device if generator else None).tolist()
+        alpha, kappa, sigma = self.coefficients(times, clean.device)
         noise = random_noise(clean_spectrogram, generator)
         state = alpha * clean_spectrogram + kappa * (noisy_spectrogram if first is None else first) + sigma * noise
-        estimate = self.denoise(state, noisy_spectrogram, drawn, first)
+        estimate = self.denoise(state, noisy_spectrogram, times, first)
         waveform = self.config.spectrogram.inverse(estimate, clean.shape[-1])[:, 0]
         judge = Loss("reconstruction", self.config.process) if loss is None else loss
-        return judge(estimate, clean_spectrogram, drawn, waveform, clean, first)
+        return judge(estimate, clean_spectrogram, times, waveform, clean, first)
 
     def coefficients(self, times: Sequence[float], device: torch.device) -> Tensor:
         """alpha, kappa and sigma of the process at `times`, one an item: (3, batch, 1, 1, 1).

@@ -312,7 +312,10 @@ class Mixing(nn.Module):
 
 
 class Resampling(nn.Module):
-    """A smooth change of resolution by two, with zeros outside: taps (1, 3, 3, 1) on both axes (Zhang 2019, 1904.11486)."""
+    """A smooth change of resolution by two, with zeros outside: taps (1, 3, 3, 1) on both axes (Zhang 2019, 1904.11486).
+
+    A depth-wise convolution; where the network is compiled, sums of shifted copies, which the compiler merges with what is around them.
+    """
 
     kernel: Tensor
 
@@ -326,6 +329,8 @@ class Halving(Resampling):
     """(batch, channel, bins, frame) -> half the bins and frames."""
 
     def forward(self, x: Tensor) -> Tensor:
+        if torch.compiler.is_compiling():
+            return halved(halved(x.mT).mT)
         channels = x.shape[1]
         return F.conv2d(x, self.kernel.expand(channels, 1, 4, 4), stride=2, padding=1, groups=channels)
 
@@ -334,8 +339,22 @@ class Doubling(Resampling):
     """(batch, channel, bins, frame) -> twice the bins and frames."""
 
     def forward(self, x: Tensor) -> Tensor:
+        if torch.compiler.is_compiling():
+            return doubled(doubled(x.mT).mT)
         channels = x.shape[1]
         return F.conv_transpose2d(x, 4 * self.kernel.expand(channels, 1, 4, 4), stride=2, padding=1, groups=channels)
+
+
+def halved(x: Tensor) -> Tensor:
+    """Half as many frames."""
+    x = F.pad(x, (1, 1))
+    return (x[..., :-3:2] + 3 * (x[..., 1:-2:2] + x[..., 2:-1:2]) + x[..., 3::2]) / 8
+
+
+def doubled(x: Tensor) -> Tensor:
+    """Twice as many frames."""
+    wide = F.pad(x, (1, 1))
+    return torch.stack([3 * x + wide[..., :-2], 3 * x + wide[..., 2:]], -1).flatten(-2) / 4
 
 
 L = TypeVar("L", nn.Conv2d, nn.Linear, Mixing)

@@ -1,4 +1,4 @@
-"""Training: recipes, sound in memory, mixtures made on the device, objectives and the loop. Run by `python -m sgaudio.training`."""
+"""Training: recipes, sound on the device, objectives and the loop. Run by `sgaudio train`."""
 
 import time
 

@@ -40,7 +40,7 @@ class GradientBalance:
     """
 
     def __init__(self) -> None:
-        self._weights: dict[str, Tensor] = {}
+        self.weights: dict[str, Tensor] = {}
 
     def __call__(self, losses: Mapping[str, Tensor], shares: Mapping[str, float], estimate: Tensor, refresh: bool) -> Tensor:
         """The weighed sum.
@@ -51,13 +51,13 @@ class GradientBalance:
             estimate: on which all of them depend.
             refresh: measure again, and go half of the way to what was found.
         """
-        if refresh or losses.keys() - self._weights.keys():
+        if refresh or losses.keys() - self.weights.keys():
             self._measure(losses, estimate)
-        return torch.stack([shares[name] * self._weights[name] * loss for name, loss in losses.items()]).sum()
+        return torch.stack([shares[name] * self.weights[name] * loss for name, loss in losses.items()]).sum()
 
     def _measure(self, losses: Mapping[str, Tensor], estimate: Tensor) -> None:
         norms = {name: torch.linalg.vector_norm(torch.autograd.grad(loss, estimate, retain_graph=True)[0]) for name, loss in losses.items()}
         first = next(iter(norms.values()))
         for name, norm in norms.items():
             found = first / norm.clamp_min(1e-9)
-            self._weights[name] = torch.lerp(self._weights[name], found, 0.5) if name in self._weights else found
+            self.weights[name] = torch.lerp(self.weights[name], found, 0.5) if name in self.weights else found

@@ -1,22 +1,24 @@
 """Noisy mixtures and their clean targets, made a batch at a time on the device.
 
 Every function is pure but for the generator that it draws from. Waveforms are (batch, time), full scale at 1; what is
-one number an item is (batch, 1).
+one number an item is (batch, 1). All that is linear and does not change with time is done to spectra: speech and noise go there and
+back once, whatever is asked for.
 """
 
 import math
 from dataclasses import dataclass
-from typing import Annotated
+from functools import lru_cache
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from sgaudio.audio.level import root_mean_square
 from sgaudio.registry import Range, check
-from sgaudio.training.data import Material, Rooms
+from sgaudio.training.data import Batch, Rooms
 
 QUIET = 2e-3  # speech below this root mean square counts as having it: pauses are not mixed with noise below hearing
+FAINT = 3.0  # the like for recorded noise, in levels of 16 bit: silence stays silent
 Share = Annotated[float, Range(0, 1)]
 Decibels = Annotated[float, Range(0, 60)]
 
@@ -27,7 +29,7 @@ class MixingConfig:
 
     Args:
         snr: range of the signal-to-noise ratio, in dB.
-        cleanest: share of the cleanest speech (see `DataConfig.cleanest`).
+        cleanest: share of the cleanest speech (see `MixingData`).
         nearly_clean, nearly_clean_snr: share of items at another ratio, in dB.
         untouched, untouched_snr: share of items whose target is the speech as it was heard, noise floor and all, at a ratio in dB:
             clean speech is to come out as it is.
@@ -37,7 +39,8 @@ class MixingConfig:
         coloured_alone, coloured_added: share of items with coloured random noise only, or besides.
         colours: range of the exponent of frequency in the amplitude of coloured noise.
         swelling, swell: share of items whose noise slowly changes its level, by up to so many dB up or down.
-        reverberant: share of items in a room; their target keeps the early reflections.
+        reverberant: share of items in a room.
+        target: what of the room a target keeps: "early" reflections too (whole for 40 ms, gone after 60), or the "direct" sound alone.
         narrow, narrow_band: share of items with a low-pass, and the range of its corner as a fraction of half the sample rate.
         clipped, clipped_peak: share of items that are clipped, and the range of the clipping level as a fraction of the peak.
         level: the mixture's level is off by up to so many dB up or down.
@@ -59,6 +62,7 @@ class MixingConfig:
     swelling: Share = 0.2
     swell: Decibels = 9.0
     reverberant: Share = 0.0
+    target: Literal["early", "direct"] = "early"
     narrow: Share = 0.08
     narrow_band: Annotated[tuple[float, float], Range(0, 1)] = (0.4, 0.9)
     clipped: Share = 0.04
@@ -69,35 +73,55 @@ class MixingConfig:
         check(self)
 
 
-def mix(material: Material, config: MixingConfig, batch: int, length: int, level: float, generator: Generator) -> tuple[Tensor, Tensor]:
+class Crops(NamedTuple):
+    """What a batch is made of, int16 on the device.
+
+    Args:
+        speech: (1 or 2, batch, time): as it was heard, and as it is to come out where that is not the same.
+        noise: (noises, batch, time), silent where an item has fewer; None for no noise at all.
+    """
+
+    speech: Tensor
+    noise: Tensor | None
+
+
+def mix(crops: Crops, rooms: Rooms | None, config: MixingConfig, level: float, generator: Generator) -> Batch:
     """A batch of pairs.
 
     Args:
-        material: on the generator's device.
-        batch, length: how many, and how long in samples.
+        crops, rooms: on the generator's device.
         level: root mean square that the mixtures have before they are put off it.
-
-    Returns:
-        clean, noisy: (batch, length).
     """
-    pair = draw_speech(generator, material, config.cleanest, batch, length)
+    batch, length = crops.speech.shape[1:]
+    size = fast_length(length if rooms is None else length + rooms.full.shape[-1] - 1)
+    bins = size // 2 + 1
     untouched = chance(generator, config.untouched, batch)
-    pair = torch.where(untouched, pair[:1], pair)
-    pair = filtered(pair, smooth_gains(generator, batch, 8, length // 2 + 1, config.speech_equalizer))
-    pair = pair * talking(generator, config.muted, batch, length)
-    if material.rooms is not None:
-        pair = torch.where(chance(generator, config.reverberant, batch), reverberant(generator, pair, material.rooms), pair)
-    noise = draw_noise(generator, material.noise, config, batch, length)
-    snr = uniform(generator, *config.snr, batch, 1)
-    snr = torch.where(chance(generator, config.nearly_clean, batch), uniform(generator, *config.nearly_clean_snr, batch, 1), snr)
-    snr = torch.where(untouched, uniform(generator, *config.untouched_snr, batch, 1), snr)
+    narrow = low_pass(generator, config.narrow, config.narrow_band, batch, bins)
 
-    noisy, clean = add_noise(pair[0], noise, snr), pair[1]
-    narrow = low_pass(generator, config.narrow, config.narrow_band, batch, length)
-    noisy, clean = filtered(noisy, narrow), filtered(clean, narrow)
+    pair = crops.speech
+    pair = torch.where(untouched, pair[:1], pair) if len(pair) > 1 else pair
+    pair = pair * (talking(generator, config.muted, batch, length) / 32768)
+    spectra = torch.fft.rfft(pair, n=size) * (smooth_gains(generator, batch, 8, bins, config.speech_equalizer) * narrow)
+    if rooms is not None:
+        spectra = spectra * torch.fft.rfft(responses(generator, config.reverberant, rooms, batch), n=size)
+    pair = torch.fft.irfft(spectra, n=size)[..., :length]
+    noisy, clean = pair[0], pair[-1]
+    if crops.noise is not None:
+        noise = draw_noise(generator, crops.noise, config, narrow, size)
+        snr = uniform(generator, *config.snr, batch, 1)
+        snr = torch.where(chance(generator, config.nearly_clean, batch), uniform(generator, *config.nearly_clean_snr, batch, 1), snr)
+        snr = torch.where(untouched, uniform(generator, *config.untouched_snr, batch, 1), snr)
+        noisy = add_noise(noisy, noise, snr)
     noisy = clip(generator, noisy, config.clipped, config.clipped_peak)
-    gain = level / root_mean_square(noisy).clamp_min(1e-4) * gain_of(uniform(generator, -config.level, config.level, batch, 1))
-    return clean * gain, noisy * gain
+    gain = level / loudness(noisy).clamp_min(1e-4) * gain_of(uniform(generator, -config.level, config.level, batch, 1))
+    return Batch(clean * gain, noisy * gain)
+
+
+@lru_cache
+def fast_length(least: int) -> int:
+    """The least even number from `least` on that has no prime factor above 5: Fourier transforms of that size are fast."""
+    odd = [3**i * 5**j for i in range(17) for j in range(12)]  # up to 4e7 each
+    return min(factor << max(1, (-(-least // factor) - 1).bit_length()) for factor in odd)
 
 
 def uniform(generator: Generator, low: float, high: float, *shape: int) -> Tensor:
@@ -112,62 +136,51 @@ def chance(generator: Generator, share: float, batch: int) -> Tensor:
 
 def gain_of(decibels: Tensor) -> Tensor:
     """Amplitude of so many dB."""
-    return 10 ** (decibels / 20)
+    return torch.exp(decibels * (math.log(10) / 20))
 
 
-def unit(waveform: Tensor) -> Tensor:
-    """Brought to a root mean square of 1; silence stays quiet."""
-    return waveform / root_mean_square(waveform).clamp_min(1e-4)
+def loudness(waveform: Tensor) -> Tensor:
+    """Root mean square (..., 1); in float32, in which sound at full scale is safe."""
+    return torch.linalg.vector_norm(waveform, dim=-1, keepdim=True) / math.sqrt(waveform.shape[-1])
 
 
-def crops(generator: Generator, sound: Tensor, batch: int, length: int) -> Tensor:
-    """Random pieces of a sound, int16 (track, time), that goes round in a circle: float (track, batch, length)."""
-    total = sound.shape[-1]
-    start = torch.randint(total, (batch, 1), generator=generator, device=generator.device)
-    return sound[:, (start + torch.arange(length, device=generator.device)) % total].float() / 32768
+def draw_noise(generator: Generator, noises: Tensor, config: MixingConfig, filter: Tensor, size: int) -> Tensor:
+    """One to three noises, coloured noise, a smooth equaliser and a slow envelope: (batch, time).
 
-
-def draw_speech(generator: Generator, material: Material, cleanest: float, batch: int, length: int) -> Tensor:
-    """Speech as it was heard and as it is to come out: (2, batch, length)."""
-    chosen = 0 if material.cleanest is None else round(cleanest * batch)
-    pieces = [crops(generator, material.speech, batch - chosen, length)]
-    if material.cleanest is not None:
-        pieces.append(crops(generator, material.cleanest, chosen, length))
-    return torch.cat(pieces, 1).expand(2, batch, length)
-
-
-def draw_noise(generator: Generator, sound: Tensor, config: MixingConfig, batch: int, length: int) -> Tensor:
-    """One to three noises, coloured noise, a smooth equaliser and a slow envelope."""
-    noise = unit(crops(generator, sound, batch, length)[0])
-    for share in config.more_noises:
-        another = unit(crops(generator, sound, batch, length)[0]) * uniform(generator, 0, 1, batch, 1)
-        noise = noise + another * chance(generator, share, batch)
-    coloured = coloured_noise(generator, config.colours, batch, length)
+    Args:
+        noises: int16 (noises, batch, time).
+        filter: gains of what else it goes through, (batch, size // 2 + 1).
+        size: of the Fourier transform, `time` or more.
+    """
+    count, batch, length = noises.shape
+    noises = noises.float()
+    levels = torch.cat([torch.ones(1, batch, 1, device=noises.device), uniform(generator, 0, 1, count - 1, batch, 1)])
+    noise = (noises * (levels / loudness(noises).clamp_min(FAINT))).sum(0)
     kind = uniform(generator, 0, 1, batch, 1)
-    added = noise + coloured * uniform(generator, 0, 1, batch, 1)
-    noise = torch.where(kind < config.coloured_alone + config.coloured_added, added, noise)
-    noise = torch.where(kind < config.coloured_alone, coloured, noise)
-    noise = unit(filtered(noise, smooth_gains(generator, batch, 8, length // 2 + 1, config.noise_equalizer)))
-    swelling = noise * smooth_gains(generator, batch, 7, length, config.swell)
-    return torch.where(chance(generator, config.swelling, batch), swelling, noise)
+    recorded = kind >= config.coloured_alone
+    coloured = torch.where(recorded, uniform(generator, 0, 1, batch, 1), 1.0) * (kind < config.coloured_alone + config.coloured_added)
+    spectrum = torch.fft.rfft(noise, n=size) * recorded + coloured_noise(generator, config.colours, batch, size) * coloured
+    spectrum = spectrum * (smooth_gains(generator, batch, 8, size // 2 + 1, config.noise_equalizer) * filter)
+    noise = torch.fft.irfft(spectrum, n=size)[:, :length]
+    swelling = smooth_gains(generator, batch, 7, length, config.swell)
+    return noise * torch.where(chance(generator, config.swelling, batch), swelling, 1.0)
 
 
-def coloured_noise(generator: Generator, colours: tuple[float, float], batch: int, length: int) -> Tensor:
-    """Random noise whose amplitude is a power of frequency: -1 is brown, 0 white."""
-    white = torch.randn(batch, length, generator=generator, device=generator.device)
-    frequency = torch.linspace(0.01, 1.01, length // 2 + 1, device=generator.device)
-    return unit(filtered(white, frequency ** uniform(generator, *colours, batch, 1)))
+def coloured_noise(generator: Generator, colours: tuple[float, float], batch: int, size: int) -> Tensor:
+    """Random noise whose amplitude is a power of frequency: -1 is brown, 0 white. The spectrum, (batch, size // 2 + 1), of unit noise."""
+    frequency = torch.linspace(0.01, 1.01, size // 2 + 1, device=generator.device)
+    shape = torch.exp(frequency.log() * uniform(generator, *colours, batch, 1))
+    drawn = torch.randn(*shape.shape, 2, generator=generator, device=generator.device)
+    spectrum = torch.view_as_complex(drawn) * shape
+    spectrum[:, 0] = 0
+    power = 2 * torch.view_as_real(spectrum).square().sum((-2, -1))[:, None] / size**2  # Parseval
+    return spectrum / power.sqrt()
 
 
 def smooth_gains(generator: Generator, batch: int, points: int, size: int, decibels: float) -> Tensor:
     """Straight lines, in dB, through random points up to so many dB up or down: gains (batch, size)."""
     heights = uniform(generator, -decibels, decibels, batch, 1, points)
     return gain_of(F.interpolate(heights, size=size, mode="linear", align_corners=True)[:, 0])
-
-
-def filtered(waveform: Tensor, gains: Tensor) -> Tensor:
-    """Multiply the spectrum of (..., batch, time) with gains (batch, time // 2 + 1)."""
-    return torch.fft.irfft(torch.fft.rfft(waveform) * gains, n=waveform.shape[-1])
 
 
 def talking(generator: Generator, share: float, batch: int, length: int) -> Tensor:
@@ -179,24 +192,23 @@ def talking(generator: Generator, share: float, batch: int, length: int) -> Tens
     return 1 - mute * chance(generator, share, batch)
 
 
-def reverberant(generator: Generator, pair: Tensor, rooms: Rooms) -> Tensor:
-    """Heard (0) in a random room, and target (1) with that room's early reflections only: (2, batch, time)."""
-    batch, length = pair.shape[1:]
+def responses(generator: Generator, share: float, rooms: Rooms, batch: int) -> Tensor:
+    """Of random rooms, whole (0) and what a target keeps of them (1): (2, batch, time). All but a share of the items are in none."""
     room = torch.randint(len(rooms.full), (batch,), generator=generator, device=generator.device)
-    responses = torch.stack([rooms.full[room], rooms.early[room]])
-    size = length + responses.shape[-1]
-    return torch.fft.irfft(torch.fft.rfft(pair, n=size) * torch.fft.rfft(responses, n=size), n=size)[..., :length]
+    nowhere = torch.zeros_like(rooms.full[0])
+    nowhere[0] = 1
+    response = torch.where(chance(generator, share, batch), rooms.full[room], nowhere)
+    return torch.stack([response, response * rooms.kept])
 
 
 def add_noise(speech: Tensor, noise: Tensor, snr: Tensor) -> Tensor:
     """Speech with noise at a signal-to-noise ratio in dB (batch, 1)."""
-    loudness = root_mean_square(speech).clamp_min(QUIET) / root_mean_square(noise).clamp_min(1e-4)
-    return speech + noise * loudness * gain_of(-snr)
+    return speech + noise * (gain_of(-snr) * loudness(speech).clamp_min(QUIET) / loudness(noise).clamp_min(1e-4))
 
 
-def low_pass(generator: Generator, share: float, band: tuple[float, float], batch: int, length: int) -> Tensor:
-    """Gains (batch, length // 2 + 1) of a low-pass with a random corner; 1 for all but a share of the items."""
-    frequency = torch.linspace(0, 1, length // 2 + 1, device=generator.device)
+def low_pass(generator: Generator, share: float, band: tuple[float, float], batch: int, bins: int) -> Tensor:
+    """Gains (batch, bins) of a low-pass with a random corner; 1 for all but a share of the items."""
+    frequency = torch.linspace(0, 1, bins, device=generator.device)
     steep = torch.sigmoid((uniform(generator, *band, batch, 1) - frequency) * 120)
     return torch.where(chance(generator, share, batch), steep, 1.0)
 

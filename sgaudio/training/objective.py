@@ -13,12 +13,14 @@ from typing import Annotated, Any, NamedTuple, Protocol
 import torch
 from torch import Generator, Tensor
 
+from sgaudio.errors import ConfigError
 from sgaudio.models import Enhancer
 from sgaudio.models.enhancer import random_noise
 from sgaudio.models.losses import Loss, reconstruction_loss
 from sgaudio.registry import Range, Registry, check
 from sgaudio.training.discriminators import Adversary
 from sgaudio.training.losses import GradientBalance, multi_resolution_loss
+from sgaudio.training.perceptual import perceptual_loss
 
 Figures = dict[str, Tensor]
 Weight = Annotated[float, Range(0, 1000)]
@@ -31,13 +33,16 @@ class PlainConfig:
     Args:
         loss: which one: a name of `LOSSES`.
         loss_options: its own, where they are not to be the default ones.
-        times, at_latest: of the states, as for `Enhancer.loss`. Published losses have (0.03, 1) and 0.
+        times: earliest and latest, between which the times of the states are drawn. Published losses begin at 0.03.
+        at_latest: share of the states that are at the latest one. Published losses have none.
+        perceptual: weight of `perceptual_loss`, for sound at 16 kHz.
     """
 
     loss: str = "reconstruction"
     loss_options: dict[str, Any] = field(default_factory=dict)
     times: Annotated[tuple[float, float], Range(0, 1)] = (0.0, 1.0)
     at_latest: Annotated[float, Range(0, 1)] = 0.25
+    perceptual: Weight = 0.0
 
     def __post_init__(self) -> None:
         check(self)
@@ -86,7 +91,24 @@ class Objective(Protocol):
         ...
 
     def loss(self, clean: Tensor, noisy: Tensor, step: int) -> tuple[Tensor, Figures]:
-        """Loss of the network on pairs (batch, time), and what to log of it (scalars on the device)."""
+        """Loss of the network on pairs (batch, time), and what to log of it (scalars on the device).
+
+        What is random in it follows from the seed of the generator, which is another at every step.
+        """
+        ...
+
+    def judge(
+        self, estimate: Tensor, clean: Tensor, times: Sequence[float], waveform: Tensor, clean_waveform: Tensor, first: Tensor | None
+    ) -> Tensor:
+        """The loss of given estimates, as `Loss` has it: what validation measures."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """What the next step depends on, beside weights: a tree of tensors and plain values."""
+        ...
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from such a state."""
         ...
 
 
@@ -98,11 +120,32 @@ class Plain:
     def __init__(self, config: PlainConfig, enhancer: Enhancer, generator: Generator):
         self.config, self.enhancer, self.generator = config, enhancer, generator
         self._loss = Loss(config.loss, enhancer.config.process, **config.loss_options)
+        if config.perceptual and enhancer.sample_rate != 16_000:
+            raise ConfigError(f"objective: perceptual is for sound at 16000 Hz, the model has {enhancer.sample_rate} Hz: set it to 0")
 
     def loss(self, clean: Tensor, noisy: Tensor, step: int) -> tuple[Tensor, Figures]:
-        times, at_latest = self.config.times, self.config.at_latest
-        loss = self.enhancer.loss(clean, noisy, self.generator, loss=self._loss, times=times, at_latest=at_latest)
+        loss = self.enhancer.loss(clean, noisy, self.generator, loss=self.judge, times=self._times(len(clean)))
         return loss, {"loss": loss.detach()}
+
+    def judge(
+        self, estimate: Tensor, clean: Tensor, times: Sequence[float], waveform: Tensor, clean_waveform: Tensor, first: Tensor | None
+    ) -> Tensor:
+        loss = self._loss(estimate, clean, times, waveform, clean_waveform, first)
+        if self.config.perceptual:
+            loss = loss + self.config.perceptual * perceptual_loss(waveform, clean_waveform, self.enhancer.sample_rate)
+        return loss
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        pass
+
+    def _times(self, count: int) -> list[float]:
+        """Drawn on the host: nothing waits for the device."""
+        uniform = torch.rand(2, count, generator=Generator().manual_seed(self.generator.initial_seed()))
+        low, high = self.config.times
+        return torch.where(uniform[1] < self.config.at_latest, high, low + (high - low) * uniform[0]).tolist()
 
 
 class Batch(NamedTuple):
@@ -134,13 +177,14 @@ class TwoJobs:
 
     def __init__(self, config: TwoJobsConfig, enhancer: Enhancer, generator: Generator):
         self.config, self.enhancer, self.generator = config, enhancer, generator
-        self._host = Generator().manual_seed(generator.initial_seed())
+        self._host = Generator()
         piece = round(config.piece * enhancer.sample_rate)
         self.adversary = Adversary(piece, enhancer.device, enhancer.dtype, self._host)
-        self._first_balance, self._later_balance = GradientBalance(), GradientBalance()
+        self._balances = self._first_balance, self._later_balance = GradientBalance(), GradientBalance()
         self._walked: Walked | None = None
 
     def loss(self, clean: Tensor, noisy: Tensor, step: int) -> tuple[Tensor, Figures]:
+        self._host.manual_seed(self.generator.initial_seed())
         spectrogram = self.enhancer.config.spectrogram
         batch = Batch(clean, noisy, spectrogram.forward(clean[:, None]), spectrogram.forward(noisy[:, None]))
         first = self._call(batch, batch.noisy_spectrogram, [1.0] * len(clean))  # there is no estimate yet: the walk's start
@@ -163,6 +207,23 @@ class TwoJobs:
         loss = loss + self.config.later * self._later_balance(later_losses, later_shares, later.spectrogram, refresh)
         named = {"first": first_losses, "later": later_losses}
         return loss, {f"{call}_{name}": value.detach() for call, losses in named.items() for name, value in losses.items()}
+
+    def judge(
+        self, estimate: Tensor, clean: Tensor, times: Sequence[float], waveform: Tensor, clean_waveform: Tensor, first: Tensor | None
+    ) -> Tensor:
+        return reconstruction_loss(estimate, clean, waveform, clean_waveform)
+
+    def state(self) -> dict[str, Any]:
+        walked = self._walked and {**self._walked._asdict(), "batch": self._walked.batch._asdict()}
+        discriminators = self.adversary.discriminators.state_dict()
+        return {"walked": walked, "discriminators": discriminators, "balances": [balance.weights for balance in self._balances]}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        walked = state["walked"]
+        self._walked = walked and Walked(Batch(**walked["batch"]), walked["spectrogram"], walked["times"])
+        self.adversary.discriminators.load_state_dict(state["discriminators"])
+        for balance, weights in zip(self._balances, state["balances"], strict=True):
+            balance.weights = weights
 
     def _faithful(self, estimate: Estimate, batch: Batch) -> dict[str, Tensor]:
         """What an estimate is away from the clean sound."""

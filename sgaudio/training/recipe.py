@@ -1,27 +1,20 @@
-"""A recipe: everything about a training run, as plain values in one YAML file.
+"""A recipe: everything about a training run, as plain values that become dataclasses. `compose.py` reads the file."""
 
-`name=value` arguments override it: `trainer.minutes=9 data.root=/data/corpus`. Nothing is imported, evaluated or guessed.
-"""
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any, Literal
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Annotated, Any
-
-import yaml
-
-import sgaudio
 from sgaudio.errors import ConfigError
+from sgaudio.metrics import METRICS
 from sgaudio.models import Card, EnhancerConfig
-from sgaudio.models.checkpoint import config_from_mapping
-from sgaudio.registry import Range, build, check, nearest
-from sgaudio.training.data import DataConfig
+from sgaudio.models.checkpoint import config_from_mapping, config_to_mapping
+from sgaudio.registry import Range, build, check
 from sgaudio.training.mixing import MixingConfig
 from sgaudio.training.objective import CONFIGS, PlainConfig, TwoJobsConfig
+from sgaudio.training.sources import DATA, MixingData, PairsData
 
-FOLDERS = (Path(sgaudio.__file__).parent / "recipes", Path("recipes"))  # the later one first
 Rate = Annotated[float, Range(0, 1)]
+Count = Annotated[int, Range(1, 10**9)]
 
 
 @dataclass(frozen=True)
@@ -56,33 +49,46 @@ class TrainerConfig:
     """How long, on what, from where and to where.
 
     Args:
-        output: folder for `model.safetensors`, `discriminators.safetensors` and `log.jsonl`.
+        output: folder of the run: see `run.py`.
         minutes, steps: when to stop, whichever comes first. Minutes count from the start of the process, validation and saving included.
         reserve: seconds of these minutes that are kept for validation and saving.
-        batch: items a step.
+        batch: items at once, on each device.
+        accumulate: how many times that, before the weights change.
         seconds: length of an item.
         average: decay of the moving average of the weights, a step.
-        start, start_discriminators: weights to go on from, .safetensors.
+        init_from: model to begin with: a name or a path. Its network is the recipe's, or that of one of its stages.
+        init_discriminators: weights to begin with, .safetensors.
+        frozen: stages that stay as they are: "predictor", "score".
+        resume: go on with the run that lies in `output`, if there is one.
         seed: of everything random.
         device: "auto", "cpu", "cuda" or "mps".
+        devices: how many of them on each machine.
+        nodes: how many machines, as torchrun or SLURM start them.
         compile: compile the network, on a GPU.
+        logger: beside `log.jsonl`: "tensorboard", "wandb" or "none".
         log_every, save_every: steps.
     """
 
     output: str
     minutes: Annotated[float, Range(0, 10**6)] | None = None
-    steps: Annotated[int, Range(1, 10**9)] | None = None
+    steps: Count | None = None
     reserve: Annotated[float, Range(0, 10**6)] = 30.0
     batch: Annotated[int, Range(1, 2**16)] = 32
+    accumulate: Annotated[int, Range(1, 2**16)] = 1
     seconds: Annotated[float, Range(0.1, 600)] = 3.0
     average: Rate = 0.998
-    start: str | None = None
-    start_discriminators: str | None = None
+    init_from: str | None = None
+    init_discriminators: str | None = None
+    frozen: tuple[str, ...] = ()
+    resume: bool = False
     seed: Annotated[int, Range(0, 2**63 - 1)] = 1
     device: str = "auto"
+    devices: Annotated[int, Range(1, 1024)] = 1
+    nodes: Annotated[int, Range(1, 2**16)] = 1
     compile: bool = True
-    log_every: Annotated[int, Range(1, 10**9)] = 100
-    save_every: Annotated[int, Range(1, 10**9)] = 1000
+    logger: Literal["tensorboard", "wandb", "none"] = "tensorboard"
+    log_every: Count = 100
+    save_every: Count = 1000
 
     def __post_init__(self) -> None:
         check(self)
@@ -93,86 +99,74 @@ class TrainerConfig:
 
 
 @dataclass(frozen=True)
+class ValidationConfig:
+    """Whole files enhanced by the averaged weights, with the sampling of the recipe.
+
+    Args:
+        every: steps; None for the end of the run only.
+        items: the most sounds.
+        metrics: names of `METRICS`; those whose package is not installed are left out.
+        best: the score that picks the best model; where it cannot be measured, the first that can.
+        steps: numbers of steps that are tried besides, at the end.
+        pictures: sounds that are heard and seen in the log.
+    """
+
+    every: Count | None = None
+    items: Annotated[int, Range(0, 10**6)] = 16
+    metrics: tuple[str, ...] = ("si-sdr", "estoi", "pesq-wb")
+    best: str = "PESQ-wb"
+    steps: Annotated[tuple[int, ...], Range(1, 1000)] = ()
+    pictures: Annotated[int, Range(0, 100)] = 2
+
+    def __post_init__(self) -> None:
+        check(self)
+        known = [column.name for name in self.metrics for column in METRICS[name].columns]
+        if self.best not in known:
+            raise ConfigError(f"validation: best is {self.best!r}, expected one of {', '.join(known)}")
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A training run.
 
     Args:
         card: what is said of the model in its file.
-        model, data, mixing, objective, optimizer, trainer: see there.
+        model, data, mixing, objective, optimizer, trainer, validation: see there.
     """
 
     card: Card
     model: EnhancerConfig
-    data: DataConfig
+    data: MixingData | PairsData
     trainer: TrainerConfig
     mixing: MixingConfig = field(default_factory=MixingConfig)
     objective: PlainConfig | TwoJobsConfig = field(default_factory=TwoJobsConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
 
     def __post_init__(self) -> None:
         check(self)
 
 
-class Loader(yaml.SafeLoader):
-    """Plain values only; 3e-4 is a number, as in YAML 1.2."""
-
-
-Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+"), list("-+0123456789"))
-
-
-def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
-    """A recipe from a file, or by its name inside the recipes' folders.
-
-    Args:
-        name: a path that ends in .yaml, or "compact/denoise".
-        overrides: "section.option=value", the value in YAML.
+def recipe_from_mapping(values: Mapping[str, Any]) -> Recipe:
+    """The recipe that plain values describe; their section `sampling` is the model's.
 
     Raises:
         ConfigError: on anything that is not as it should be.
     """
-    path = find_recipe(name)
-    values = parse(path.read_text(encoding="utf-8"), str(path))
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: a recipe is a mapping of sections, got {values!r}")
-    for override in overrides:
-        key, equals, value = override.partition("=")
-        if not equals:
-            raise ConfigError(f"{override!r}: expected section.option=value")
-        put(values, key, parse(value, override))
-    return recipe_from_mapping(values)
-
-
-def recipe_from_mapping(values: dict[str, Any]) -> Recipe:
-    """The recipe that plain values describe."""
-    makers = {"model": config_from_mapping, "objective": CONFIGS.build}
+    values = dict(values)
+    if "sampling" in values and isinstance(values.get("model"), Mapping):
+        values["model"] = {**values["model"], "sampling": values.pop("sampling")}
+    makers = {"model": config_from_mapping, "data": DATA.build, "objective": CONFIGS.build}
     return build(Recipe, {name: makers[name](value) if name in makers else value for name, value in values.items()}, "recipe")
 
 
-def find_recipe(name: str) -> Path:
-    """The file of a recipe."""
-    if name.endswith((".yaml", ".yml")):
-        if not Path(name).is_file():
-            raise ConfigError(f"{name}: no such recipe file")
-        return Path(name)
-    known = {path.relative_to(folder).with_suffix("").as_posix(): path for folder in FOLDERS for path in sorted(folder.glob("*/*.yaml"))}
-    if name not in known:
-        raise ConfigError(f"unknown recipe {name!r}: {nearest(name, known)}" if known else f"{name}: give the path of a .yaml file")
-    return known[name]
-
-
-def parse(text: str, what: str) -> Any:
-    """Plain values from YAML."""
-    try:
-        return yaml.load(text, Loader)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{what}: no valid YAML: {' '.join(str(error).split())}") from error
-
-
-def put(values: dict[str, Any], key: str, value: Any) -> None:
-    """Set a value deep inside of nested mappings."""
-    *path, last = key.split(".")
-    for name in path:
-        values = values.setdefault(name, {})
-        if not isinstance(values, dict):
-            raise ConfigError(f"{key}: {name} is a value, and holds no options")
-    values[last] = value
+def recipe_to_mapping(recipe: Recipe) -> dict[str, Any]:
+    """Plain values that `recipe_from_mapping` turns back."""
+    model = config_to_mapping(recipe.model)
+    return {
+        **asdict(recipe),
+        "sampling": model.pop("sampling"),
+        "model": model,
+        "data": {"name": DATA.name_of(recipe.data), **asdict(recipe.data)},
+        "objective": {"name": CONFIGS.name_of(recipe.objective), **asdict(recipe.objective)},
+    }

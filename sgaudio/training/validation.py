@@ -1,37 +1,86 @@
-"""How well a model does on fixed mixtures: scale-invariant signal-to-distortion ratio, whole files."""
+"""How well a model does on whole sounds that it is not trained on."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from sgaudio.audio.mixtures import Mixed, Mixture, read_mixtures
-from sgaudio.errors import ConfigError
-from sgaudio.metrics.energy_ratios import si_sdr
+import numpy as np
+import torch
+
+from sgaudio.errors import AudioError
+from sgaudio.metrics import METRICS, selected
 from sgaudio.models import Enhancer
-from sgaudio.training.data import side_by_side
+from sgaudio.training.objective import Objective
+from sgaudio.training.recipe import ValidationConfig
+from sgaudio.training.sources import ValidationItem
+
+LOSS = "validation loss"
+TIMES = (0.25, 0.5, 0.75, 1.0)  # at which the loss is measured
 
 
-def load_mixtures(table: Path, snr: tuple[float, float], sample_rate: int) -> list[Mixed]:
-    """The mixtures of a table (`sgaudio.audio.mixtures`) with a signal-to-noise ratio in a range, in dB.
+class Heard(NamedTuple):
+    """One sound of a validation: float32 (time)."""
 
-    Raises:
-        ConfigError: where the table, a column or all mixtures are missing.
-        AudioError: where a file cannot be read.
+    name: str
+    clean: np.ndarray
+    noisy: np.ndarray
+    estimate: np.ndarray
+
+
+class Report(NamedTuple):
+    """Mean scores by column, and the first sounds."""
+
+    scores: dict[str, float]
+    heard: list[Heard]
+
+    def value(self, config: ValidationConfig) -> float:
+        """What the best model is chosen by, more is better: where no score could be had, the loss."""
+        columns = {column.name: column for name in config.metrics for column in METRICS[name].columns if column.name in self.scores}
+        if not columns:
+            return -self.scores[LOSS]
+        column = columns.get(config.best) or next(iter(columns.values()))
+        score = self.scores[column.name]
+        return {"highest": score, "lowest": -score, "zero": -abs(score)}[column.best]
+
+
+def validate(enhancer: Enhancer, items: Sequence[ValidationItem], config: ValidationConfig, steps: int | None = None) -> Report:
+    """Enhance all items and score them.
+
+    Args:
+        enhancer: whose sampling is used.
+        steps: of the solver, where they are not to be the recommended ones.
     """
-    mixtures = [mixture for mixture in read_mixtures(table) if mixture.snr_db is not None and snr[0] <= mixture.snr_db <= snr[1]]
-    if not mixtures:
-        raise ConfigError(f"data: {table}: no mixture between {snr[0]:g} and {snr[1]:g} dB")
-
-    def load(mixture: Mixture) -> Mixed:
-        return mixture.load(sample_rate)
-
-    return side_by_side(load, mixtures)
-
-
-def validate(enhancer: Enhancer, mixtures: Sequence[Mixed], steps: int) -> float:
-    """Mean ratio, in dB, after so many steps of the recommended solver."""
-    ratios = []
-    for sounds in mixtures:
+    names, _ = selected(METRICS, ["all"], {"reference"})
+    metrics = [METRICS[name] for name in config.metrics if name in names]
+    values: dict[str, list[float]] = {}
+    heard: list[Heard] = []
+    for item in items:
+        sounds = item.load()
         estimate: Any = enhancer.enhance(sounds.noisy, sounds.sample_rate, steps=steps)
-        ratios.append(si_sdr(estimate, sounds.clean, sounds.sample_rate)["SI-SDR"])
-    return sum(ratios) / len(ratios)
+        if len(heard) < config.pictures:
+            heard.append(Heard(item.name, sounds.clean, sounds.noisy, estimate))
+        for metric in metrics:
+            try:
+                scores = metric(estimate, sounds.clean, sounds.sample_rate)
+            except AudioError:  # no value for this sound: silence, or too short
+                continue
+            for column, score in scores.items():
+                values.setdefault(column, []).append(score)
+    return Report({column: float(np.mean(found)) for column, found in values.items()}, heard)
+
+
+@torch.no_grad()
+def validation_loss(enhancer: Enhancer, objective: Objective, items: Sequence[ValidationItem], seconds: float) -> float:
+    """The objective's loss on the middles of the items, at fixed times and noise."""
+    losses = []
+    for i, item in enumerate(items):
+        sounds = item.load()
+        length = round(seconds * sounds.sample_rate)
+        middle = max(0, len(sounds.clean) - length) // 2
+        clean, noisy = (
+            torch.from_numpy(np.pad(sound[middle : middle + length], (0, max(0, length - len(sound)))))[None].to(enhancer.device)
+            for sound in (sounds.clean, sounds.noisy)
+        )
+        generator = torch.Generator(enhancer.device).manual_seed(i)
+        times = [TIMES[i % len(TIMES)]]
+        losses.append(enhancer.loss(clean, noisy, generator, loss=objective.judge, times=times).item())
+    return sum(losses) / len(losses)

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sgaudio.audio.files import Reader, read, replacement, write, writing
+from sgaudio.audio.files import Header, Reader, read, read_header, replacement, write, writing
 from sgaudio.audio.formats import BITS, HOLDS, STREAM, SUFFIXES, Format, fitting
 from sgaudio.audio.wav_pipe import SUBTYPES, WavPipeReader, WavPipeWriter
 from sgaudio.errors import AudioError, ConfigError
@@ -100,6 +100,43 @@ def test_reading_does_not_depend_on_the_cut(tmp_path_factory, container, sizes, 
     for size in sizes:
         with Reader(path) as reader:
             assert np.allclose(all_of(reader, size), whole, atol=2e-6)
+
+
+@pytest.mark.parametrize(("container", "subtype"), FORMATS)
+def test_a_part_of_a_file_is_that_part_of_all_of_it(tmp_path, container, subtype):
+    path = tmp_path / f"a{suffix(container)}"
+    with writing(path, 48_000, 2, Format(container, subtype), frames=50_000) as writer:
+        writer.write(sound(2, 50_000))
+    whole, _ = read(path)
+    assert read_header(path) == Header(48_000, 2, 50_000)
+    for start, stop in ((0, 1), (0, 50_000), (12_345, 45_678), (49_999, 50_000), (30_000, None), (7, 7), (50_000, None)):
+        part, rate = read(path, start, stop)
+        assert rate == 48_000
+        assert part.shape == whole[:, start:stop].shape
+        assert np.allclose(part, whole[:, start:stop], rtol=0, atol=1e-7 if container == "MP3" else 0)
+
+
+def test_a_part_of_what_comes_through_a_pipe_is_that_part_of_all_of_it(tmp_path):
+    whole, _ = read(saved(tmp_path / "whole.wav", encoded(frames=200_000)))
+    path = saved(tmp_path / "a.wav", encoded(frames=200_000).replace(struct.pack("<4sI", b"data", 400_000), b"data" + bytes(4)))
+    assert read_header(path) == Header(16_000, 1, 200_000)
+    for start, stop in ((0, 500), (150_000, 150_100), (199_000, None)):
+        assert np.array_equal(read(path, start, stop)[0], whole[:, start:stop])
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 16_001), (15_000, 17_000), (17_000, 18_000)])
+@pytest.mark.parametrize("size", [32_000, 0])
+def test_a_part_that_a_file_does_not_have_is_refused(tmp_path, start, stop, size):
+    path = saved(tmp_path / "a.wav", patched(size))
+    with pytest.raises(AudioError, match=rf"a\.wav: truncated: it ends before sample {stop}, which is wanted"):
+        read(path, start, stop)
+
+
+def test_a_part_that_is_damaged_is_refused(tmp_path):
+    write(tmp_path / "a.flac", sound(1, 50_000), 16_000)
+    saved(tmp_path / "a.flac", (tmp_path / "a.flac").read_bytes()[:20_000])
+    with pytest.raises(AudioError, match=r"a\.flac: damaged: sample 40000 is not found"):
+        read(tmp_path / "a.flac", 40_000, 41_000)
 
 
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "ULAW", "ALAW"])

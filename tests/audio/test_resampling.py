@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import soxr
@@ -6,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgaudio.audio.level import root_mean_square
-from sgaudio.audio.resampling import Resampler, delay
+from sgaudio.audio.resampling import MARGIN, Resampler, delay, fitted, resample, resample_piece
 
 RATES = [(48_000, 16_000), (16_000, 44_100), (11_025, 16_000), (16_000, 192_000), (16_000, 16_000)]
 
@@ -48,3 +50,29 @@ def test_the_level_of_any_finite_signal_is_finite_and_not_zero(scale):
     assert (level > 0).all()
     if scale >= 1:
         torch.testing.assert_close(level, torch.full((3, 1), scale))
+
+
+@pytest.mark.parametrize("rates", [*RATES, (44_100, 16_000)])
+@settings(max_examples=10)
+@given(data=st.data())
+def test_a_piece_is_that_piece_of_all_of_it_and_no_more_is_read_than_it_needs(rates, data):
+    source, target = rates
+    sound = np.random.default_rng(0).standard_normal((2, source)).astype(np.float32)
+    read: list[int] = []
+
+    def counted(first: int, last: int) -> np.ndarray:
+        read.append(last - first)
+        return sound[:, first:last]
+
+    start = data.draw(st.integers(0, target))
+    stop = data.draw(st.integers(start, target))
+    piece = resample_piece(counted, source, source, target, start, stop)
+    np.testing.assert_allclose(piece, resample(sound, source, target)[:, start:stop], atol=0 if source == target else 1e-5)
+    more = 0 if source == target else 2 * (MARGIN + 2 / math.gcd(*rates))  # seconds
+    assert sum(read) <= (stop - start) * source / target + more * source
+
+
+def test_what_is_fitted_is_cut_or_followed_by_silence():
+    sound = np.ones((2, 3), np.float32)
+    assert fitted(sound, 2).tolist() == [[1, 1], [1, 1]]
+    assert fitted(sound, 4).tolist() == [[1, 1, 1, 0]] * 2

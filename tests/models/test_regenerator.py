@@ -172,7 +172,7 @@ def test_training_lowers_the_loss_and_reaches_both_stages(condition):
     optimizer = torch.optim.Adam(model.network.parameters(), 1e-2)
     losses, how = [], Loss("regeneration", model.config.process)
     for _ in range(12):
-        loss = model.loss(clean, noisy, torch.Generator().manual_seed(0), loss=how, times=(0.03, 1.0), at_latest=0.0)
+        loss = model.loss(clean, noisy, torch.Generator().manual_seed(0), loss=how, times=[0.3, 0.9])
         optimizer.zero_grad()
         loss.backward()
         for stage in model.network.values():
@@ -185,7 +185,7 @@ def test_training_lowers_the_loss_and_reaches_both_stages(condition):
 def test_the_prediction_s_own_error_trains_the_predictor_alone(models):
     clean, noisy = torch.randn(2, 2, 512, generator=torch.Generator().manual_seed(3)).unbind()
     network = models["both"].network
-    models["both"].loss(clean, noisy, loss=Loss("regeneration", OUVE(), weight=1.0), times=(0.03, 1.0)).backward()
+    models["both"].loss(clean, noisy, loss=Loss("regeneration", OUVE(), weight=1.0), times=[0.3, 0.9]).backward()
     assert max(float(parameter.grad.abs().max()) for parameter in network["predictor"].parameters()) > 0
     assert not any(parameter.grad.any() for parameter in network["score"].parameters() if parameter.grad is not None)
 
@@ -198,12 +198,11 @@ def test_the_loss_is_that_of_the_prediction_and_of_the_score_around_it():
     x, y = (model.config.spectrogram.forward((sound / level)[:, None]) for sound in (clean, noisy))
     first = model.first_stage(y)
     prediction, score_matching = (
-        model.loss(clean, noisy, generator.manual_seed(0), loss=Loss("regeneration", OUVE(), weight=weight), times=(0.5, 0.5)).item()
+        model.loss(clean, noisy, generator.manual_seed(0), loss=Loss("regeneration", OUVE(), weight=weight), times=[0.5, 0.5]).item()
         for weight in (1.0, 0.0)
     )
     assert prediction == pytest.approx(0.5 * float((first - x).abs().square().sum()) / 2, rel=1e-5)
-    torch.rand(2, 2, generator=generator.manual_seed(0))  # of the times, which are all the same
-    t, noise = OUVE().at(0.5), torch.randn(x.shape, dtype=x.dtype, generator=generator)
+    t, noise = OUVE().at(0.5), torch.randn(x.shape, dtype=x.dtype, generator=generator.manual_seed(0))
     state = t.alpha * x + t.kappa * first + t.sigma * noise
     score = model.network["score"](state, y, first, torch.full((2,), t.time))
     assert score_matching == pytest.approx(0.5 * float((t.sigma * score + noise).abs().square().sum()) / 2, rel=1e-4)

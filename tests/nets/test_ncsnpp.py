@@ -298,3 +298,11 @@ def test_wrong_inputs_are_refused():
         NCSNpp(replace(SMALL, inputs=6))(state, state, time)
     with pytest.raises(ConfigError, match="takes noisy, got 2 inputs"):
         NCSNpp(SMALL.as_denoiser())(state, time)
+
+
+@pytest.mark.parametrize("resampling", [Halving(), Doubling()])
+def test_resampling_is_the_same_where_the_network_is_compiled(resampling, monkeypatch):
+    x = torch.randn(2, 3, 8, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    convolved = resampling.double()(x)
+    monkeypatch.setattr("torch.compiler.is_compiling", lambda: True)
+    assert torch.allclose(resampling(x), convolved, rtol=0, atol=1e-14)

@@ -9,6 +9,7 @@ import torch
 import yaml
 
 RATE = 8000
+HERE = {"device": "cpu", "logger": "none"}
 MODEL = {
     "sample_rate": RATE,
     "network": {"name": "band-dit", "width": 8, "depth": 1, "heads": 2, "bands": [1, 8, 8, 16]},
@@ -50,9 +51,17 @@ def values(sounds: Path) -> dict:
     return {
         "card": card,
         "model": MODEL,
-        "data": {"root": str(sounds), "clean": "clean", "noise": "noise"},
+        "data": {"name": "mixing", "root": str(sounds), "clean": "clean", "noise": "noise", "held_out": 0},
         "objective": {"name": "two-jobs", "solo": 1, "piece": 0.4},
-        "trainer": {"output": str(sounds / "run"), "steps": 2, "batch": 2, "seconds": 0.5, "device": "cpu", "log_every": 1},
+        "trainer": {
+            "output": str(sounds / "run"),
+            "steps": 2,
+            "batch": 2,
+            "seconds": 0.5,
+            "device": "cpu",
+            "log_every": 1,
+            "logger": "none",
+        },
     }
 
 

@@ -12,7 +12,7 @@ from sgaudio.training.cleaning import clean_targets
 def judge(share: float):
     """A model that takes this share of the compressed magnitude for speech."""
     config = SimpleNamespace(spectrogram=Spectrogram(512, 256), level=1 / 12)
-    return SimpleNamespace(config=config, sample_rate=4000, denoise=lambda state, noisy, time: state * share)
+    return SimpleNamespace(config=config, sample_rate=4000, device="cpu", denoise=lambda state, noisy, time: state * share)
 
 
 @pytest.fixture
