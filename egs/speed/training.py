@@ -1,7 +1,7 @@
 """Time of one training step of NCSN++: the public code's own and ours in one run, steps taking turns.
 
-    python training.py --public CLONE --device cuda --batch 8 16 32 64 --compile --output results/training_h200.json
-    python training.py --device cuda --compile --profile    # where the time of our step goes; needs no clone
+    python training.py --public CLONE --device cuda --batch 8 32 --forms compiled graphs --output results/training_h200.json
+    python training.py --device cuda --forms graphs --profile    # where the time of our step goes; needs no clone
 
 CLONE is a copy of github.com/sp-uhh/sgmse at commit ae690e8; --cuda-extension has its resampling go through its CUDA extension, which nvcc
 builds. The step is that of SGMSE+: OUVE, score matching, crops of 256 frames (2.04 s), Adam at 1e-4, a moving average of the weights.
@@ -19,7 +19,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import count
@@ -45,7 +45,7 @@ PUBLIC_BATCH = 8
 EARLIEST, LEARNING_RATE, DECAY = 0.03, 1e-4, 0.999
 TURNS, STEPS, WARM_UP = {"cuda": 8, "cpu": 2}, {"cuda": 5, "cpu": 1}, {"cuda": 3, "cpu": 1}
 KERNELS = 25
-LAYOUTS = {"plain": torch.contiguous_format, "channels-last": torch.channels_last}
+DTYPES = {"float32": "float32", "bfloat16": "bfloat16", "compiled": "bfloat16", "graphs": "bfloat16"}
 
 
 @dataclass(frozen=True)
@@ -53,20 +53,20 @@ class Form:
     """A way of making our step.
 
     Args:
+        name: of `DTYPES`: not compiled, compiled, or compiled into CUDA graphs.
         batch: items.
-        dtype: that the network computes in; weights are float32.
-        layout: of the weights: a name of `LAYOUTS`.
-        compiled: mode of torch.compile, or None.
     """
 
+    name: str
     batch: int
-    dtype: str = "bfloat16"
-    layout: str = "plain"
-    compiled: str | None = None
+
+    @property
+    def dtype(self) -> str:
+        """That the network computes in; weights are float32."""
+        return DTYPES[self.name]
 
     def __str__(self) -> str:
-        modes = {None: [], "default": ["compiled"]}.get(self.compiled, [f"compiled, {self.compiled}"])
-        return ", ".join(["ours", self.dtype, *([] if self.layout == "plain" else ["channels-last weights"]), *modes])
+        return "ours, " + {"compiled": "bfloat16, compiled", "graphs": "bfloat16, compiled, CUDA graphs"}.get(self.name, self.dtype)
 
 
 def main() -> None:
@@ -75,9 +75,7 @@ def main() -> None:
     parser.add_argument("--cuda-extension", action="store_true", help="build and use the public code's CUDA extension")
     parser.add_argument("--device", choices=TURNS, default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--batch", type=int, nargs="+", default=[PUBLIC_BATCH], help="of our steps")
-    parser.add_argument("--layout", choices=LAYOUTS, nargs="+", default=list(LAYOUTS), help="of our weights; further batches have the last")
-    parser.add_argument("--compile", nargs="?", const="default", metavar="MODE", help="compile ours: default, max-autotune-no-cudagraphs")
-    parser.add_argument("--only-compiled", action="store_true", help="leave our other steps out")
+    parser.add_argument("--forms", choices=DTYPES, nargs="+", default=list(DTYPES), help="of our steps, each with each batch")
     parser.add_argument("--profile", action="store_true", help=f"print the {KERNELS} kernels that take most of the last such step, and end")
     parser.add_argument("--tiny", action="store_true", help="a small network, to see that all of this runs")
     parser.add_argument("--output", type=Path, help="a JSON file for the figures")
@@ -88,7 +86,7 @@ def main() -> None:
     batches = [1] if options.tiny else options.batch
     frames, channels = (64, 32) if options.tiny else (FRAMES, PUBLISHED["ncsnpp"].channels)
     task = Task(options.public or "", options.device, "ncsnpp", frames, 1 if options.tiny else PUBLIC_BATCH, channels)
-    forms = all_forms(batches, options.layout, options.compile, options.only_compiled)
+    forms = [Form(name, batch) for name in options.forms for batch in batches]
     about = {"hardware": hardware(options.device), "torch": torch.__version__}
     print(", ".join(about.values()), flush=True)
     if options.profile:
@@ -107,14 +105,6 @@ def main() -> None:
         if options.output:  # after each, for what comes later may fail
             options.output.parent.mkdir(exist_ok=True)
             options.output.write_text(json.dumps({**about, "results": results}, indent=1) + "\n")
-
-
-def all_forms(batches: Sequence[int], layouts: Sequence[str], compiled: str | None, only_compiled: bool) -> list[Form]:
-    """What is timed: the first batch in all ways, further ones in the last way."""
-    first, *further = batches
-    eager = [Form(first, "float32"), *(Form(first, layout=layout) for layout in layouts)]
-    last = [Form(first, layout=layout, compiled=compiled) for layout in layouts] if compiled else []
-    return ([] if compiled and only_compiled else eager) + last + [Form(batch, layout=layouts[-1], compiled=compiled) for batch in further]
 
 
 def race(task: Task, form: Form, public: "Timed | None") -> list[dict[str, Any]]:
@@ -142,7 +132,7 @@ def race(task: Task, form: Form, public: "Timed | None") -> list[dict[str, Any]]
         print(f"| {' | '.join(cells)} |", flush=True)
         figures = {"seconds": timed.times, "sound_per_second": speed, "times_as_fast": faster, "gigabytes": timed.memory}
         more = {"ready_after_seconds": timed.ready, "losses": timed.losses}
-        results.append({"step": name, "batch": batch, **(asdict(form) if timed is ours else {}), **figures, **more})
+        results.append({"step": name, "batch": batch, **figures, **more})
     return results
 
 
@@ -171,18 +161,21 @@ class Timed:
         ready: seconds that this took.
         times: seconds of a step, one a turn.
         losses: one a turn, after that of the first step of all.
-        memory: on the device at most, in GB, weights and moments included.
+        memory: that it took from the device, in GB: weights, moments, CUDA graphs and what is kept for later.
     """
 
     def __init__(self, make: Callable[[], Step], device: str, benchmark: bool):
-        self.device, self.benchmark, self.memory = device, benchmark, 0.0
+        self.device, self.benchmark = device, benchmark
         self.times: list[float] = []
-        begin, before = time.perf_counter(), self.allocated()
+        if device == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+        begin, before = time.perf_counter(), reserved(device)
         self.step = make()
         self.losses = [self.run(1)]
         for _ in range(WARM_UP[device]):
             self.run(1)
-        self.static = self.allocated() - before
+        self.memory = (reserved(device) - before) / 1e9
         self.ready = time.perf_counter() - begin
 
     @property
@@ -196,14 +189,11 @@ class Timed:
 
     def take_turn(self) -> None:
         """Some steps in a row."""
-        before = self.allocated()
         if self.device == "cuda":
-            torch.cuda.reset_peak_memory_stats()
             begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
             begin.record()
             loss = self.run(STEPS[self.device], end)
             elapsed = begin.elapsed_time(end) / 1e3
-            self.memory = max(self.memory, (torch.cuda.max_memory_allocated() - before + self.static) / 1e9)
         else:
             start = time.perf_counter()
             loss = self.run(STEPS[self.device])
@@ -221,9 +211,10 @@ class Timed:
             end.record()
         return float(loss)  # waits for the device
 
-    def allocated(self) -> int:
-        """Bytes."""
-        return torch.cuda.memory_allocated() if self.device == "cuda" else 0
+
+def reserved(device: str) -> int:
+    """Bytes of the device, at most."""
+    return torch.cuda.max_memory_reserved() if device == "cuda" else 0
 
 
 def sound(task: Task, batch: int) -> Batch:
@@ -253,18 +244,15 @@ def our_learner(task: Task, form: Form) -> Learner:
         "data": {"name": "mixing", "clean": "none", "noise": "none"},
         "objective": {"name": "plain", "loss": "score-matching", "times": [EARLIEST, 1.0], "at_latest": 0.0},
         "optimizer": {"rate": LEARNING_RATE, "betas": [0.9, 0.999], "weight_decay": 0.0, "rise": 1, "last": 1.0, "clip": 1e6},
-        "trainer": {"output": "none", "steps": 1_000_000, "batch": form.batch, "average": DECAY, "compile": False},
+        "trainer": {"output": "none", "steps": 1_000_000, "batch": form.batch, "average": DECAY},
     }
+    recipe["trainer"] |= {"compile": form.name in ("compiled", "graphs"), "graphs": form.name == "graphs"}
     torch.manual_seed(0)
     return Learner(recipe_from_mapping(recipe), torch.device(task.device), getattr(torch, form.dtype))
 
 
 def our_step(task: Task, form: Form) -> Step:
     learner, batch = our_learner(task, form), sound(task, form.batch)
-    network: Any = learner.enhancer.network
-    network.to(memory_format=LAYOUTS[form.layout])
-    if form.compiled:
-        network.parts = torch.compile(network.parts, dynamic=False, mode=form.compiled)
     numbers = count()
 
     def draw(number: int) -> Batch:
@@ -339,8 +327,8 @@ def profile(task: Task, form: Form) -> None:
     with profiler(activities=activities) as found:
         timed.run(1)
     averages = found.key_averages()
-    hosts = {event.key for event in averages if event.device_type.name == "CPU"}  # a GPU has ranges by the same names, which are no kernels
-    rows = [
+    hosts = {event.key for event in averages if event.device_type.name == "CPU" and not event.key.startswith("triton")}
+    rows = [  # a GPU has ranges by the names of host operations, which are no kernels; but for those that torch.compile writes
         (event.self_device_time_total if cuda else event.self_cpu_time_total, event.count, event.key)
         for event in averages
         if event.device_type.name == task.device.upper() and not (cuda and event.key in hosts)

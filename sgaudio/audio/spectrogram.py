@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from sgaudio.errors import ConfigError
@@ -57,8 +58,15 @@ class Spectrogram:
         flat = spectrogram.reshape(-1, *spectrogram.shape[-2:]) / self.factor
         magnitude = flat.abs().clamp_min(FLOOR**self.exponent)
         spectrum = flat * magnitude.pow(1 / self.exponent - 1)
-        waveform = torch.istft(spectrum, self.window, self.hop, window=self._window(magnitude), length=length)
-        return waveform.reshape(*spectrogram.shape[:-2], length)
+        window = self._window(magnitude)[:, None]
+        waveform = self._sum(torch.fft.irfft(spectrum, self.window, dim=-2) * window, length)  # torch.istft would wait for the device
+        waveform = waveform / self._sum(window.square().expand(1, -1, spectrum.shape[-1]), length)
+        return F.pad(waveform, (0, length - waveform.shape[-1])).reshape(*spectrogram.shape[:-2], length)
+
+    def _sum(self, frames: Tensor, length: int) -> Tensor:
+        """(batch, window, frame), each a hop later than the one before -> (batch, time), from the middle of the first on."""
+        whole, half = self.window + self.hop * (frames.shape[-1] - 1), self.window // 2
+        return F.fold(frames, (1, whole), (1, self.window), stride=(1, self.hop))[:, 0, 0, half : half + length]
 
     def _window(self, like: Tensor) -> Tensor:
         window = torch.hann_window(self.window, dtype=like.dtype, device=like.device)

@@ -1,15 +1,16 @@
-"""Band-split diffusion transformer: a small network for complex spectrograms, conditioned on time and on the noisy sound.
+"""Band-split diffusion transformer: a small network for complex spectrograms, of a state, the noisy sound and an estimate, and time.
 
 The spectrum is cut into bands, narrow below and wide above (band-split RNN: Luo, Yu 2022, 2209.15174); each band of a frame becomes
 one token. Blocks attend over time inside a band, then over bands inside a frame; the time of the diffusion modulates every layer by shift,
-scale and gate (DiT: Peebles, Xie 2022, 2212.09748). The output is a complex mask on the noisy sound plus a complex residual.
+scale and gate (DiT: Peebles, Xie 2022, 2212.09748). The output is a complex mask on the noisy sound, or on an estimate where one is
+given, plus a complex residual.
 
     state, noisy -> tokens [band] -> depth x (time attention, feed-forward, band attention, feed-forward) -> mask * noisy + residual
 """
 
 import math
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
@@ -32,6 +33,7 @@ class BandDiTConfig:
         bands: number of frequency bins of each band, from 0 Hz up; their sum is the number of bins.
         kernel: taps of the depth-wise convolution over time, odd.
         expansion: width of the feed-forward layers over `width`.
+        inputs: real channels: 2 (the noisy spectrogram alone, without time), 4 (state and noisy) or 6 (state, noisy and an estimate).
     """
 
     width: Annotated[int, Range(8, 4096)] = 128
@@ -40,6 +42,7 @@ class BandDiTConfig:
     bands: Annotated[tuple[int, ...], Range(1, 4096)] = SPEECH_BANDS
     kernel: Annotated[int, Range(1, 63)] = 5
     expansion: Annotated[int, Range(1, 16)] = 2
+    inputs: Literal[2, 4, 6] = 4
 
     def __post_init__(self) -> None:
         check(self)
@@ -56,48 +59,62 @@ class BandDiTConfig:
     @property
     def takes(self) -> tuple[str, ...]:
         """What the network is called with, in that order."""
-        return ("state", "noisy", "time")
+        return {2: ("noisy",), 4: ("state", "noisy", "time"), 6: ("state", "noisy", "estimate", "time")}[self.inputs]
+
+    @property
+    def timed(self) -> bool:
+        """Whether the network is told the time."""
+        return "time" in self.takes
 
 
 class BandDiT(nn.Module):
-    """Estimate the clean spectrogram from a state of the process and the noisy spectrogram."""
+    """From spectrograms, and the time, to the clean spectrogram or whatever else it is trained for.
+
+    The mask acts on the last spectrogram that the network takes: the noisy one, or the estimate, which is what is made anew.
+    """
 
     def __init__(self, config: BandDiTConfig):
         super().__init__()
         self.config = config
         width = config.width
-        self.split = BandSplit(config.bands, 4, width)
+        self.split = BandSplit(config.bands, config.inputs, width)
         self.band = normal(len(config.bands), 1, width, deviation=0.02)
-        self.time = TimeEmbedding(width)
+        self.time = TimeEmbedding(width) if config.timed else None
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
         self.norm = nn.RMSNorm(width)
         self.merge = BandMerge(config.bands, width, 4)
 
-    def forward(self, state: Tensor, noisy: Tensor, time: Tensor) -> Tensor:
+    def forward(self, *given: Tensor) -> Tensor:
         """
         Args:
-            state: complex (batch, 1, bins, frame).
-            noisy: complex, the same shape.
-            time: (batch), 0 (clean) to 1.
+            given: what `config.takes` names: complex spectrograms (batch, 1, bins, frame), and the time (batch).
 
         Returns:
-            The estimate of the clean spectrogram, complex (batch, 1, bins, frame).
-        """
-        if state.shape[-2] != self.config.bins:
-            raise ConfigError(f"this BandDiT is made for {self.config.bins} frequency bins, got {state.shape[-2]}")
-        parts = self.parts(torch.cat([state.real, state.imag, noisy.real, noisy.imag], 1), time)
-        return torch.complex(parts[:, :1], parts[:, 1:2]) * noisy + torch.complex(parts[:, 2:3], parts[:, 3:])
+            mask * (noisy or estimate) + residual, complex (batch, 1, bins, frame).
 
-    def parts(self, parts: Tensor, time: Tensor) -> Tensor:
+        Raises:
+            ConfigError: on another number of inputs or bins than the network is made for.
+        """
+        config = self.config
+        if len(given) != len(config.takes):
+            raise ConfigError(f"this BandDiT takes {', '.join(config.takes)}, got {len(given)} inputs")
+        spectrograms, time = (given[:-1], given[-1]) if config.timed else (given, None)
+        for x in spectrograms:
+            if x.shape[-2] != config.bins:
+                raise ConfigError(f"this BandDiT is made for {config.bins} frequency bins, got {x.shape[-2]}")
+        parts = self.parts(torch.cat([part for x in spectrograms for part in (x.real, x.imag)], 1), time)
+        return torch.complex(parts[:, :1], parts[:, 1:2]) * spectrograms[-1] + torch.complex(parts[:, 2:3], parts[:, 3:])
+
+    def parts(self, parts: Tensor, time: Tensor | None) -> Tensor:
         """All of the network on real numbers (what `torch.compile` and autocast see).
 
-        Re, Im of state and noisy (batch, 4, bins, frame) -> Re, Im of mask and residual, the same shape, float32.
+        Re, Im of the inputs (batch, inputs, bins, frame), the time (batch) -> Re, Im of mask and residual (batch, 4, bins, frame), float32.
         """
         tokens = self.split(parts) + self.band
-        modulation = self.time(time)
+        embedding = None if self.time is None else self.time(time)
         rotation = rotary(tokens.shape[2], self.config.width, self.config.heads, tokens)
         for block in self.blocks:
-            tokens = block(tokens, modulation, rotation)
+            tokens = block(tokens, embedding, rotation)
         return self.merge(self.norm(tokens)).float()
 
 
@@ -180,16 +197,17 @@ class Block(nn.Module):
         self.time_feed = FeedForward(width, config.expansion, config.kernel)
         self.band_attention = Attention(width, config.heads)
         self.band_feed = FeedForward(width, config.expansion)
-        self.modulation = nn.Linear(width, 12 * width)
-        nn.init.zeros_(self.modulation.weight)
+        self.modulation = nn.Linear(width, 12 * width) if config.timed else Bias(12 * width)
         with torch.no_grad():  # a new block is the identity plus its branches: shift and scale 0, gate 1
             self.modulation.bias.copy_(torch.tensor([0.0, 0.0, 1.0]).repeat(4).repeat_interleave(width))
+        if isinstance(self.modulation, nn.Linear):
+            nn.init.zeros_(self.modulation.weight)
 
-    def forward(self, x: Tensor, modulation: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
+    def forward(self, x: Tensor, embedding: Tensor | None, rotation: tuple[Tensor, Tensor]) -> Tensor:
         """Tokens (batch, band, frame, width), embedded time (batch, width) -> tokens."""
         batch, bands, frames, width = x.shape
         scale1, shift1, gate1, scale2, shift2, gate2, scale3, shift3, gate3, scale4, shift4, gate4 = (
-            self.modulation(modulation).view(batch, 12, 1, 1, width).unbind(1)
+            self.modulation(embedding).view(-1, 12, 1, 1, width).unbind(1)
         )
         inner = modulated(x, scale1, shift1).reshape(batch * bands, frames, width)
         x = torch.addcmul(x, gate1, self.time_attention(inner, rotation).view_as(x))
@@ -198,6 +216,17 @@ class Block(nn.Module):
         inner = modulated(x, scale3, shift3).transpose(1, 2).reshape(batch * frames, bands, width)
         x = torch.addcmul(x, gate3, self.band_attention(inner).view(batch, frames, bands, width).transpose(1, 2))
         return torch.addcmul(x, gate4, self.band_feed(modulated(x, scale4, shift4)))
+
+
+class Bias(nn.Module):
+    """What is left of a linear layer without inputs: the same vector, (1, width), whatever the item."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(width))
+
+    def forward(self, nothing: None) -> Tensor:
+        return self.bias[None]
 
 
 def normal(*shape: int, deviation: float) -> nn.Parameter:

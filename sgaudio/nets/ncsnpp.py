@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd import Function
 
 from sgaudio.errors import ConfigError
 from sgaudio.registry import Range, Registry, check
@@ -330,7 +331,7 @@ class Halving(Resampling):
 
     def forward(self, x: Tensor) -> Tensor:
         if torch.compiler.is_compiling():
-            return halved(halved(x.mT).mT)
+            return HalvedSums.apply(x)
         channels = x.shape[1]
         return F.conv2d(x, self.kernel.expand(channels, 1, 4, 4), stride=2, padding=1, groups=channels)
 
@@ -340,9 +341,33 @@ class Doubling(Resampling):
 
     def forward(self, x: Tensor) -> Tensor:
         if torch.compiler.is_compiling():
-            return doubled(doubled(x.mT).mT)
+            return DoubledSums.apply(x)
         channels = x.shape[1]
         return F.conv_transpose2d(x, 4 * self.kernel.expand(channels, 1, 4, 4), stride=2, padding=1, groups=channels)
+
+
+class HalvedSums(Function):
+    """`Halving` as sums, whose gradient is a sum as well: a quarter of `Doubling`."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return halved(halved(x.mT).mT)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return DoubledSums.apply(gradients[0]) / 4
+
+
+class DoubledSums(Function):
+    """`Doubling` as sums, whose gradient is four times `Halving`."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return doubled(doubled(x.mT).mT)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return 4 * HalvedSums.apply(gradients[0])
 
 
 def halved(x: Tensor) -> Tensor:
@@ -357,12 +382,33 @@ def doubled(x: Tensor) -> Tensor:
     return torch.stack([3 * x + wide[..., :-2], 3 * x + wide[..., 2:]], -1).flatten(-2) / 4
 
 
+class GroupNorm(nn.GroupNorm):
+    """The norm of all blocks.
+
+    Where the network is compiled: by sums over each channel, which lies scattered in memory as all others do, so that whole rows are read;
+    and never in more than the precision of the input but for the sums.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not torch.compiler.is_compiling():
+            return super().forward(input)
+        grouped = input.shape[0], self.num_groups, -1
+        variances, means = torch.var_mean(input.to(torch.promote_types(input.dtype, torch.float32)), (2, 3), correction=0)
+        means = means.view(grouped)
+        mean = means.mean(-1, keepdim=True)
+        variance = variances.view(grouped).mean(-1, keepdim=True) + (means - mean).square().mean(-1, keepdim=True)
+        scale = self.weight.view(grouped[1:]) * (variance + self.eps).rsqrt()
+        shift = self.bias.view(grouped[1:]) - mean * scale
+        every = *input.shape[:2], 1, 1
+        return (input * scale.view(every) + shift.view(every)).to(input.dtype)
+
+
 L = TypeVar("L", nn.Conv2d, nn.Linear, Mixing)
 
 
-def group_norm(width: int) -> nn.GroupNorm:
-    """The norm of all blocks."""
-    return nn.GroupNorm(min(width // 4, 32), width, eps=1e-6)
+def group_norm(width: int) -> GroupNorm:
+    """The norm of so many channels."""
+    return GroupNorm(min(width // 4, 32), width, eps=1e-6)
 
 
 def convolution(before: int, after: int, size: int, scale: float = 1.0) -> nn.Conv2d:

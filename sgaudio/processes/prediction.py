@@ -102,13 +102,13 @@ def flow(t: Point) -> Reading:
 def edm(t: Point, sigma_data: Annotated[float, Range(1e-6, 1e6)] = 0.5) -> Reading:
     """F of the preconditioned network of EDM (Karras et al. 2022, 2206.00364, Table 1), with z / alpha for its x. It speaks everywhere.
 
-    The network sees c_in z / alpha in place of the state, and is told c_noise = ln(sigma / alpha) / 4. `sigma_data` is the deviation of
-    the clean state.
+    The network sees c_in z / alpha in place of the state, y / sigma_data beside it, and is told c_noise = ln(sigma / alpha) / 4.
+    `sigma_data` is the deviation of the clean state.
     """
     length = math.hypot(t.sigma, sigma_data * t.alpha) or 1.0  # as for velocity, which is -F for sigma_data = 1
     log_snr = max(-LARGEST_LOG_SNR, min(LARGEST_LOG_SNR, t.log_snr))
     output = sigma_data / math.hypot(1, sigma_data * t.ratio)
-    return Reading(sigma_data**2 * t.alpha / length**2, 0, output, scale=1 / length, told=-log_snr / 4, centre=t.kappa)
+    return Reading(sigma_data**2 * t.alpha / length**2, 0, output, 1 / length, -log_snr / 4, t.kappa, noisy_scale=1 / sigma_data)
 
 
 def residual(t: Point) -> Reading:
@@ -209,7 +209,8 @@ class Conversion:
         if (torch.as_tensor(self.output) == 0).any():
             raise ConfigError(f"{self.name} has no target where sigma is 0, as the estimate does not heed the network: draw other times")
         z = self._less(self.kappa, x, noisy)
-        return _sum((1 / self.output, clean), (-self.state / self.output, z), (-self.noisy / self.output, noisy))
+        share = 0 if _is(self.noisy, 0) else -self.noisy / self.output  # 0 over a number an item would be a number an item
+        return _sum((1 / self.output, clean), (-self.state / self.output, z), (share, noisy))
 
     def check(self, noisy: Tensor | None) -> None:
         """Refuse to go on without the noisy sound where it has a part in the conversion."""
@@ -280,8 +281,8 @@ def denoiser(
 
     Args:
         network: (x, told) -> its prediction, of the shape of x (batch, ...); told (batch) is what it is told of the time. A network that
-            also sees the noisy sound closes over it. (One that "sgmse" has with c_in "edm" sees it scaled, by another factor at each
-            time: for such a network use `Prediction`, whose conversions have `beside`.)
+            also sees the noisy sound closes over it. (That of "edm" sees it scaled, and one that "sgmse" has with c_in "edm" by another
+            factor at each time: for such networks use `Prediction`, whose conversions have `beside`.)
         process: that the network was trained on.
         prediction: what it predicts: a name of `PREDICTIONS`, or a function like those in it.
         noisy: the noisy sound, of the shape of x; needed if the process pulls to it.

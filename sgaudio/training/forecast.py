@@ -20,7 +20,7 @@ def forecast(recipe: Recipe) -> list[str]:
     trainer, device = recipe.trainer, choose_device(recipe.trainer.device)
     is_gpu = device.type == "cuda"
     batch = trainer.batch if is_gpu else 1
-    shown = replace(recipe, trainer=replace(trainer, compile=False, accumulate=1))
+    shown = replace(recipe, trainer=replace(trainer, compile=False, graphs=False, accumulate=1))
     learner = Learner(shown, device, torch.bfloat16 if is_gpu else torch.float32)
     parameters = sum(weight.numel() for weight in learner.enhancer.network.parameters())
     length = round(trainer.seconds * recipe.model.sample_rate)

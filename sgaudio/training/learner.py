@@ -36,6 +36,9 @@ class Learner:
     def __init__(self, recipe: Recipe, device: torch.device, dtype: torch.dtype, mean: Callable[[Tensor], Tensor] | None = None):
         self.recipe, self.mean = recipe, mean
         network, make, name = start_network(recipe), CLASSES[type(recipe.model)], recipe.card.name
+        if device.type == "cuda":
+            # Weights of convolutions lie as the sound that they see.
+            network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.enhancer = make(recipe.model, network, name).to(device, dtype)
         self.average = make(recipe.model, deepcopy(network), name).to(device, dtype)
         self.average.network.eval().requires_grad_(False)
@@ -52,9 +55,12 @@ class Learner:
         elif recipe.trainer.init_discriminators is not None:
             raise ConfigError("trainer: init_discriminators is for an objective with an adversary, as two-jobs: leave it out")
         if recipe.trainer.compile and device.type == "cuda":
+            mode = "reduce-overhead" if recipe.trainer.graphs else "default"
             for part in network.modules():
                 if hasattr(part, "parts"):
-                    part.parts = torch.compile(part.parts, dynamic=False)  # pyright: ignore[reportArgumentType, reportCallIssue]
+                    part.parts = torch.compile(part.parts, dynamic=False, mode=mode)  # pyright: ignore[reportArgumentType, reportCallIssue]
+        for weight in self.learned:  # kept for good: what a CUDA graph gives back is gone with its next run
+            weight.grad = torch.zeros_like(weight)
 
     def update(self, draw: Draw, step: int, done: float) -> Figures:
         """Change the weights once.
@@ -69,7 +75,7 @@ class Learner:
         """
         config, accumulate = self.recipe.optimizer, self.recipe.trainer.accumulate
         set_rate(self.optimizer, config.rate, step, config.rise, done, config.last)
-        self.optimizer.zero_grad()
+        self.optimizer.zero_grad(set_to_none=False)
         if self.opponent is not None:
             set_rate(self.opponent, config.discriminators_rate, step, config.discriminators_rise, done, config.discriminators_last)
             self.opponent.zero_grad()

@@ -65,6 +65,7 @@ class TrainerConfig:
         devices: how many of them on each machine.
         nodes: how many machines, as torchrun or SLURM start them.
         compile: compile the network, on a GPU.
+        graphs: and run it in CUDA graphs: faster where launching its kernels takes longer than their work, as with small batches.
         logger: beside `log.jsonl`: "tensorboard", "wandb" or "none".
         log_every, save_every: steps.
     """
@@ -86,6 +87,7 @@ class TrainerConfig:
     devices: Annotated[int, Range(1, 1024)] = 1
     nodes: Annotated[int, Range(1, 2**16)] = 1
     compile: bool = True
+    graphs: bool = False
     logger: Literal["tensorboard", "wandb", "none"] = "tensorboard"
     log_every: Count = 100
     save_every: Count = 1000
@@ -96,6 +98,8 @@ class TrainerConfig:
             raise ConfigError("trainer: give minutes or steps, or it would never end")
         if self.minutes is not None and self.minutes * 60 <= self.reserve:
             raise ConfigError(f"trainer: minutes ({self.minutes}) must be more than reserve, which is {self.reserve} seconds")
+        if self.graphs and not self.compile:
+            raise ConfigError("trainer: graphs are of a compiled network: set compile to true, or graphs to false")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from sgaudio.errors import ConfigError
 from sgaudio.nets import CONFIGS, NCSNpp, NCSNppConfig, make_network
-from sgaudio.nets.ncsnpp import PUBLISHED, Doubling, Halving, published_keys
+from sgaudio.nets.ncsnpp import PUBLISHED, Doubling, Halving, group_norm, published_keys
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "ncsnpp.npz")
 
@@ -184,6 +184,7 @@ def test_the_time_is_embedded_once_for_a_whole_grid():
         torch.testing.assert_close(torch.complex(real, imaginary), network(state, state, grid[i : i + 1]), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch does so itself
 @pytest.mark.parametrize("config", [SMALL, SMALL_48K, replace(SMALL_STORM, inputs=6), SMALL_STORM.as_denoiser()])
 def test_it_is_one_graph_without_a_break(config):
     network = lively(config)
@@ -300,9 +301,22 @@ def test_wrong_inputs_are_refused():
         NCSNpp(SMALL.as_denoiser())(state, time)
 
 
-@pytest.mark.parametrize("resampling", [Halving(), Doubling()])
-def test_resampling_is_the_same_where_the_network_is_compiled(resampling, monkeypatch):
-    x = torch.randn(2, 3, 8, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    convolved = resampling.double()(x)
+@pytest.mark.parametrize("layer", [Halving(), Doubling(), group_norm(16)])
+def test_layers_and_their_gradients_are_the_same_where_the_network_is_compiled(layer, monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 16, 8, 12, dtype=torch.float64, generator=generator, requires_grad=True)
+    for weight in layer.double().parameters():
+        torch.nn.init.normal_(weight, generator=generator)
+    plain = layer(3 + x)
+    towards = torch.randn(plain.shape, dtype=torch.float64, generator=generator)
+    learned = [x, *layer.parameters()]
+    gradients = torch.autograd.grad(plain, learned, towards)
     monkeypatch.setattr("torch.compiler.is_compiling", lambda: True)
-    assert torch.allclose(resampling(x), convolved, rtol=0, atol=1e-14)
+    compiled = layer(3 + x)
+    torch.testing.assert_close(compiled, plain, rtol=0, atol=1e-13)
+    torch.testing.assert_close(torch.autograd.grad(compiled, learned, towards), gradients, rtol=0, atol=1e-12)
+
+
+def test_a_compiled_norm_is_as_precise_as_its_input(monkeypatch):
+    monkeypatch.setattr("torch.compiler.is_compiling", lambda: True)
+    assert group_norm(16)(torch.randn(1, 16, 4, 4, dtype=torch.bfloat16)).dtype == torch.bfloat16

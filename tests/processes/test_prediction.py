@@ -168,6 +168,7 @@ def test_edm_shows_a_state_of_unit_variance_and_tells_its_noise(process: Process
     seen, told = conversion.given(state(t), NOISY)
     torch.testing.assert_close(seen, conversion.scale * (state(t) - t.kappa * NOISY), rtol=1e-13, atol=0)
     torch.testing.assert_close(told, torch.full((6,), math.log(t.sigma / t.alpha) / 4, dtype=torch.float64), rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(conversion.beside(NOISY), NOISY / sigma_data, rtol=1e-13, atol=0)
 
 
 forms = st.fixed_dictionaries(
@@ -201,6 +202,12 @@ def drawn(name: str) -> np.ndarray:
 def signal(name: str) -> Tensor:
     real, imaginary = 2 * drawn(name) - 1
     return torch.from_numpy(real + 1j * imaginary)
+
+
+def test_targets_at_one_time_an_item_need_no_noisy_sound_either():
+    conversion = Prediction("noise", VP()).at([0.3, 0.6])
+    target = conversion.target(CLEAN[:2], OTHER[:2])
+    torch.testing.assert_close(conversion.clean(target, OTHER[:2]), CLEAN[:2], rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", GOLDEN)

@@ -24,10 +24,11 @@ TINY = {
 }
 LEARNS = {  # rate, steps, and the part that may be left of what silence and the new network cost: well above what was seen
     "score-matching": (1e-2, 31, 0.6),
-    "regeneration": (5e-3, 41, 0.85),
+    "regeneration": (8e-3, 61, 0.85),
     "denoising": (5e-3, 41, 0.4),
     "flow-matching": (2e-3, 41, 0.65),
-    "data-prediction": (2e-3, 41, 0.35),
+    "data-prediction": (3e-3, 61, 0.35),
+    "reconstruction": (4e-3, 31, 0.3),
     "two-jobs": (4e-3, 13, 0.65),
 }
 fitted: dict[str, list[tuple[float, float]]] = {}  # what was and is left, of recipes that differ in data and words alone

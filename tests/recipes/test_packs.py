@@ -70,11 +70,13 @@ def test_wrong_use_exits_2(prepare, arguments):
 
 def test_small_models_have_one_network_one_domain_one_corpus_and_one_training(recipe):
     built = {name: recipe(f"{CORPUS}/{name}") for name in DENOISERS}
-    sizes = {(net.channels, net.multipliers, net.blocks, net.attention) for net in (each.model.network for each in built.values())}
-    assert sizes == {(96, (1, 1, 1, 1), 1, ())}
+    denoise = recipe(f"{CORPUS}/denoise").model
+    assert {replace(each.model.network, inputs=4) for each in built.values()} == {denoise.network}
     assert built["storm"].model.predictor == built["storm_predictor"].model.network
-    domains = {replace(each.model.spectrogram, factor=1.0) for each in built.values()}
-    assert len(domains) == 1
+    assert {each.model.spectrogram for each in built.values()} == {replace(denoise.spectrogram, factor=0.15)}
+    assert {(each.model.level, each.model.level_rule, each.model.windows) for each in built.values()} == {
+        (denoise.level, denoise.level_rule, denoise.windows)
+    }
     assert len({str((each.data, each.mixing, each.optimizer, each.validation)) for each in built.values()}) == 1
     assert len({str(replace(each.trainer, output="")) for each in built.values()}) == 1
 
@@ -88,7 +90,13 @@ def test_dereverberators_train_in_rooms_without_noise_for_the_direct_path(recipe
         assert replace(built.trainer, output="") == replace(counterpart.trainer, output="")
 
 
-@pytest.mark.parametrize("name", [*DENOISERS, *DEREVERBERATORS, "denoise"])
+def test_a_walk_with_flowse_begins_at_a_time_that_was_trained(recipe):
+    built = recipe(f"{CORPUS}/flowse")
+    assert built.model.sampling.times(built.model.process)[0] == built.objective.times[1]
+    assert built.objective.at_latest > 0
+
+
+@pytest.mark.parametrize("name", [*DENOISERS, *DEREVERBERATORS, "denoise", "denoise_start"])
 def test_a_card_names_its_recipe_and_what_it_was_trained_on(recipe, name):
     card = recipe(f"{CORPUS}/{name}").card
     assert card.recipe == f"recipes/{CORPUS}/{name}.yaml"
@@ -101,3 +109,11 @@ def test_denoise_has_the_network_and_the_numbers_of_the_shipped_model(recipe):
     built, shipped = recipe(f"{CORPUS}/denoise"), sgaudio.load("denoise").config
     assert built.model == replace(shipped, presets=built.model.presets)
     assert (built.trainer.init_from, built.trainer.batch, built.trainer.seconds, built.optimizer.rate) == ("denoise", 24, 4, 1e-3)
+
+
+def test_denoise_begins_with_the_model_and_the_sound_it_goes_on_with(recipe):
+    start, further = recipe(f"{CORPUS}/denoise_start"), recipe(f"{CORPUS}/denoise")
+    assert (start.model, start.mixing) == (further.model, further.mixing)
+    assert start.data == replace(further.data, target_floor=0)  # there is no model yet that could lower it
+    assert start.trainer.init_from is None
+    assert (start.objective.loss, start.objective.times, start.objective.at_latest) == ("reconstruction", (0.03, 1.0), 0.5)

@@ -8,7 +8,7 @@ from torch.optim import SGD
 
 from sgaudio.models import Enhancer
 from sgaudio.models.convert.families import configuration
-from sgaudio.nets.ncsnpp import PUBLISHED
+from sgaudio.nets import BandDiTConfig
 from sgaudio.training.learner import set_rate
 from sgaudio.training.objective import Plain
 
@@ -31,6 +31,7 @@ FILES = {
     "sgmse_48k": ({**AT_48K, "sde": "ouve", "theta": 2.0, "sigma_min": 0.1, "sigma_max": 1.0}, {"dnn": 4}),
 }
 MODELS = (*FILES, "bridge_48k")
+PAPERS = {"sgmse": "sgmse", "bridge": "sgmse_bridge", "flowse": "flowse", "storm_predictor": "storm_predictor"}  # of methods
 
 
 @pytest.fixture
@@ -108,21 +109,21 @@ def test_a_predictor_learns_half_the_squared_error(part):
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-@pytest.mark.parametrize("name", ["sgmse", "sgmse_bridge", "flowse", "storm_predictor"])
-def test_the_small_size_is_the_smallest_published_one(part, name):
-    network = part(name, "ncsnpp_6m").model.network
-    kept = ("inputs", "centered", "timed", "division", "progressive", "bins")
-    assert network == replace(PUBLISHED["ncsnpp-6m"], **{key: getattr(part(name).model.network, key) for key in kept})
+@pytest.mark.parametrize(("method", "inputs"), [("sgmse", 4), ("bridge", 4), ("flowse", 4), ("storm_predictor", 2)])
+def test_a_method_takes_the_network_of_the_shipped_model(part, method, inputs):
+    built, paper = part(f"method/{method}", "band_dit"), part(PAPERS[method]).model
+    assert built.model.network == BandDiTConfig(inputs=inputs)
+    assert (built.model.process, built.model.sampling) == (paper.process, paper.sampling)
+    assert (built.trainer.minutes, built.trainer.batch, built.trainer.accumulate, built.validation.every) == (8, 32, 1, None)
 
 
-def test_both_stages_of_storm_become_small(part):
-    model = part("storm", "ncsnpp_6m", "predictor_6m").model
-    assert model.network == PUBLISHED["ncsnpp-6m"]
-    assert model.predictor == PUBLISHED["ncsnpp-6m"].as_denoiser()
+def test_storm_takes_it_twice(part):
+    model = part("method/storm", "band_dit", "band_dit_predictor").model
+    assert (model.predictor, model.network) == (BandDiTConfig(inputs=2), BandDiTConfig(inputs=6))
 
 
-def test_a_short_run_ends_by_the_clock_and_validates_at_its_end(part):
-    built = part("sgmse", "ncsnpp_6m", "short_run")
-    assert built.trainer.minutes == 8
-    assert built.trainer.batch * built.trainer.accumulate == 16
-    assert built.validation.every is None
+@pytest.mark.parametrize("method", ["sgmse", "flowse"])
+def test_a_network_is_preconditioned_for_what_its_method_goes_through(part, method):
+    built = part(f"method/{method}", "band_dit", "preconditioned")
+    assert (built.model.prediction, built.objective.loss) == ("edm", part(method).objective.loss)
+    assert built.model.prediction_options == {"sigma_data": 0.07}

@@ -250,3 +250,26 @@ def test_the_average_follows(build, pairs):
     update(learned, pairs, 1000)
     for name, value in learned.enhancer.network.named_parameters():
         torch.testing.assert_close(learned.average.network.get_parameter(name), (before[name] + value) / 2)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("form", ["one stage", "two stages", "two jobs"])
+def test_cuda_graphs_change_no_update(build, values, pairs, form):
+    sections = {
+        "one stage": {"model": {**MODEL, "spectrogram": SPECTROGRAM, "network": UNET}, "objective": {**ALL_NOISY, "times": [0.3, 1.0]}},
+        "two stages": {"model": TWO_STAGES, "objective": REGENERATION},
+        "two jobs": {"objective": values["objective"]},
+    }[form]
+    batch = Batch(pairs.clean.cuda(), pairs.noisy.cuda())
+    found = []
+    for options in ({"compile": False}, {"graphs": True}):
+        torch.manual_seed(0)
+        learned = Learner(build(**sections, trainer={"accumulate": 2, "batch": 4, **options}), torch.device("cuda"), torch.bfloat16)
+        for step in range(6):
+            update(learned, batch, step)
+        found.append(torch.cat([weight.flatten() for weight in learned.learned]))
+    torch.manual_seed(0)
+    begun = Learner(build(**sections), torch.device("cuda"), torch.bfloat16).learned
+    way = found[0] - torch.cat([weight.flatten() for weight in begun])
+    assert (found[1] - found[0]).norm() < 0.3 * way.norm()  # steps of AdamW are as long for a small gradient as for a large one

@@ -28,6 +28,7 @@ def in_a_folder_of_its_own(tmp_path, monkeypatch):
         ("trainer.steps=0", "steps is 0, expected 1 to"),
         ("trainer.steps=null", "give minutes or steps"),
         ("trainer.minutes=0.4", "must be more than reserve"),
+        ("trainer={compile: false, graphs: true}", "graphs are of a compiled network"),
         ("trainer.logger=paper", "logger is 'paper', expected one of 'tensorboard'"),
         ("validation.metrics=[pesk]", "unknown metric 'pesk': did you mean 'pesq-wb'"),
         ("validation.best=beauty", "best is 'beauty', expected one of"),
