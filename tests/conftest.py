@@ -1,7 +1,10 @@
+import signal
+
 import pytest
 import torch
 from hypothesis import settings
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it, and so would all that tests start and interrupt
 torch.set_num_threads(1)  # tiny tensors are slower on several
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")

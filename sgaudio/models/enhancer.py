@@ -5,7 +5,7 @@ SGMSE+ (Richter et al. 2022, 2208.05830) and the Schrödinger bridge (Jukić et 
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from numbers import Real
 from typing import Annotated, Any, Literal, Self
 
@@ -20,11 +20,11 @@ from sgaudio.audio.spectrogram import Spectrogram
 from sgaudio.audio.windows import Windows
 from sgaudio.errors import AudioError, ConfigError
 from sgaudio.models.losses import Loss
-from sgaudio.models.sampling import Sampling
+from sgaudio.models.sampling import Sampling, choose
 from sgaudio.nets import NCSNpp, NetworkConfig, make_network
 from sgaudio.processes import BridgeVE, Prediction, Process
 from sgaudio.processes.prediction import Times
-from sgaudio.registry import Range, check, check_value, nearest
+from sgaudio.registry import Range, check, check_value
 from sgaudio.solvers import Plan, keyed_noise, replayed_noise, sample
 from sgaudio.solvers.sample import Noise, matched_noise
 from sgaudio.streaming import Stream
@@ -305,17 +305,10 @@ class Enhancer:
         Raises:
             ConfigError: on an unknown preset, and on several steps where one gives the same.
         """
-        check_value(preset, str | Sampling | None, "preset")
-        presets = self.config.presets
-        if isinstance(preset, str) and preset not in presets:
-            raise ConfigError(f"model {self.name!r} has no preset {preset!r}: {nearest(preset, presets) if presets else 'it has none'}")
-        chosen = presets[preset] if isinstance(preset, str) else preset or self.config.sampling
-        steps = chosen.steps if steps is None else steps
-        if steps != 1 and not self.config.walks:
-            raise ConfigError(f"model {self.name!r} predicts the clean sound at once: steps is {steps}, expected 1")
-        if solver is None or solver == chosen.solver:
-            return replace(chosen, steps=steps)
-        return replace(chosen, steps=steps, solver=solver, solver_options={})
+        chosen = choose(self.name, self.config.sampling, self.config.presets, solver, steps, preset)
+        if chosen.steps != 1 and not self.config.walks:
+            raise ConfigError(f"model {self.name!r} predicts the clean sound at once: steps is {chosen.steps}, expected 1")
+        return chosen
 
     @property
     def default_batch(self) -> int:

@@ -1,10 +1,12 @@
 """How a model's process is walked back: a solver, a grid, their options."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
+from sgaudio.errors import ConfigError
 from sgaudio.processes import Process
-from sgaudio.registry import Range, check
+from sgaudio.registry import Range, check, check_value, nearest
 from sgaudio.solvers import SOLVERS, Plan, record
 from sgaudio.solvers.grids import Grid, named_grid
 
@@ -41,3 +43,23 @@ class Sampling:
         """The table of coefficients (an error here is one of these settings)."""
         options = {"start": self.start, "network_time": self.network_time, **self.solver_options}
         return record(SOLVERS[self.solver], process, self.times(process), **options)
+
+
+def choose(
+    model: str, recommended: Sampling, presets: Mapping[str, Sampling], solver: str | None, steps: int | None, preset: str | Sampling | None
+) -> Sampling:
+    """A model's recommended sampling, or a preset; with another solver (and its own default options) or number of steps.
+
+    Args:
+        model: its name, for messages.
+
+    Raises:
+        ConfigError: on an unknown preset.
+    """
+    check_value(preset, str | Sampling | None, "preset")
+    if isinstance(preset, str) and preset not in presets:
+        raise ConfigError(f"model {model!r} has no preset {preset!r}: {nearest(preset, presets) if presets else 'it has none'}")
+    chosen = presets[preset] if isinstance(preset, str) else preset or recommended
+    if solver not in (None, chosen.solver):
+        chosen = replace(chosen, solver=solver, solver_options={})
+    return chosen if steps is None else replace(chosen, steps=steps)

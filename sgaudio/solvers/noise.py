@@ -25,7 +25,7 @@ from sgaudio.processes.states import check_state
 from sgaudio.registry import Registry
 
 # A number never changes its meaning.
-PURPOSES = Registry[int]("purpose", {"start": 0, "step": 1, "corrector": 2, "second": 3, "restart": 4, "churn": 5, "path": 6})
+PURPOSES = Registry[int]("purpose", {"start": 0, "step": 1, "corrector": 2, "second": 3, "restart": 4, "churn": 5, "path": 6, "vocoder": 7})
 
 MASK = 0xFFFFFFFF
 
